@@ -1,0 +1,1 @@
+"""Integer arithmetic: formats, quantization, requantization, lookup tables. No clock, no files."""

@@ -1,0 +1,108 @@
+"""Lookup tables for nonlinear functions: integers in, integers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hwsim.errors import ConfigError
+from hwsim.numerics.fixed_point import Multiplier, quantize_multiplier
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.wide import multiply_shift, shift_right
+
+Interpolation = Literal["none", "linear"]
+Function = Callable[[FloatArray], FloatArray]
+
+FRACTION_BITS = 12
+
+
+def sigmoid(values: FloatArray) -> FloatArray:
+    """Logistic function, without overflow for large negative values."""
+    return 0.5 * (1.0 + np.tanh(0.5 * values))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "reciprocal_sqrt": lambda values: 1.0 / np.sqrt(values),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LutOptions:
+    """What the unit is built as: table length, the real input range it covers, output width, interpolation."""
+
+    entries: int = 256
+    low: float = -8.0
+    high: float = 8.0
+    output_bits: int = 8
+    interpolation: Interpolation = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Lut:
+    """A table of ``f`` on an even grid, addressed by fixed-point arithmetic on input codes.
+
+    The address is ``(q - Z_x) * step_multiplier + offset`` with 12 fraction bits. Without interpolation the
+    nearest entry is taken; with it the two neighbours are joined by a line. Addresses outside the table take
+    the first or the last entry.
+    """
+
+    table: IntArray
+    input_zero_point: int
+    step_multiplier: Multiplier
+    offset: int
+    interpolation: Interpolation
+
+    def look_up(self, codes: IntArray) -> IntArray:
+        """Return the table's output codes for input ``codes`` of any shape."""
+        shift = self.step_multiplier.shift + self.step_multiplier.bits - FRACTION_BITS
+        steps = multiply_shift(codes - self.input_zero_point, self.step_multiplier.mantissa, shift, "half_up")
+        position = np.clip(steps + self.offset, 0, (self.table.size - 1) << FRACTION_BITS)
+        if self.interpolation == "none":
+            return self.table[shift_right(position, np.asarray(FRACTION_BITS), "half_up")]
+        index = np.minimum(position >> FRACTION_BITS, self.table.size - 2)
+        fraction = position - (index << FRACTION_BITS)
+        rise = (self.table[index + 1] - self.table[index]) * fraction
+        return self.table[index] + shift_right(rise, np.asarray(FRACTION_BITS), "half_up")
+
+
+def build_lut(function: Function, inputs: Quantization, output: Quantization, options: LutOptions) -> Lut:
+    """Tabulate ``function`` for input codes of ``inputs`` and output codes of ``output`` (both per tensor).
+
+    Without interpolation the grid has ``entries`` steps over [low, high), so that a table as long as the input
+    has codes, over the input's own range, holds ``f`` of every code. With linear interpolation the last entry
+    stands at ``high``. Entries have ``options.output_bits`` bits: where the output format is wider, its low bits
+    are zero; where it is narrower, its own width rules.
+
+    Raises:
+        ConfigError: the range is empty, or the function has no finite value on the grid.
+    """
+    if not options.low < options.high:
+        raise ConfigError(f"table range [{options.low}, {options.high}] is empty")
+    intervals = options.entries - (options.interpolation == "linear")
+    step = (options.high - options.low) / intervals
+    values = function(options.low + step * np.arange(options.entries, dtype=np.float64))
+    if not np.all(np.isfinite(values)):
+        raise ConfigError(f"table function is not finite on [{options.low}, {options.high}]")
+    return Lut(
+        table=_table_codes(values, output, options.output_bits),
+        input_zero_point=int(inputs.zero_point),
+        step_multiplier=quantize_multiplier(float(inputs.scale) / step),
+        offset=round(-options.low / step * (1 << FRACTION_BITS)),
+        interpolation=options.interpolation,
+    )
+
+
+def _table_codes(values: FloatArray, output: Quantization, output_bits: int) -> IntArray:
+    """Round to the coarser of the table's and the output format's grids."""
+    coarser = output.format.bits - output_bits
+    grid = float(output.scale) * 2.0 ** max(coarser, 0)
+    codes = np.rint(values / grid).astype(np.int64) << max(coarser, 0)
+    return np.clip(codes + output.zero_point, output.format.min, output.format.max)
