@@ -1,0 +1,1 @@
+"""The systolic array: dataflows, folds, and two engines that compute the same."""

@@ -1,0 +1,1 @@
+"""Compiled loops: imported on first use, because they bring Numba with them."""

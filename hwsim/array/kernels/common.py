@@ -1,0 +1,92 @@
+"""Small compiled loops that both engines share; importing this module imports Numba.
+
+Every loop runs over contiguous arrays of one dtype from index 0, which is what LLVM needs to vectorize it: a
+signed offset inside an index costs a factor of ten. Numba computes in 64 bits, and a store into an int32 array
+truncates: exact, because operands and accumulators are bounded so that every sum fits (see ``engine``).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_CACHE_HERE = os.access(Path(__file__).parent, os.W_OK)
+if not _CACHE_HERE and "NUMBA_CACHE_DIR" not in os.environ:
+    # installed in a folder that this user cannot write: Numba would fail at import where there is no home either
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"hwsim-numba-{os.getuid()}")
+
+import numba  # noqa: E402
+import numpy as np  # noqa: E402
+
+kernel = numba.njit(cache=True, nogil=True)
+inlined = numba.njit(cache=True, nogil=True, inline="never")
+
+BYTE_ONES = np.uint64(0x0101010101010101)
+TOP_BYTE = np.uint64(56)
+
+
+@inlined
+def multiply_add(sums, registers, lefts, rights):
+    """Write the exact sums ``registers + lefts * rights``."""
+    for p in range(sums.size):
+        sums[p] = registers[p] + lefts[p] * rights[p]
+
+
+@inlined
+def scale_add(sums, registers, left, rights):
+    """Write the exact sums ``registers + left * rights`` for one left operand."""
+    for p in range(sums.size):
+        sums[p] = registers[p] + left * rights[p]
+
+
+@inlined
+def add(sums, registers, others):
+    """Write the exact sums ``registers + others``."""
+    for p in range(sums.size):
+        sums[p] = registers[p] + others[p]
+
+
+@inlined
+def leaves_range(sums, low, high):
+    """Tell whether any sum lies outside [low, high]."""
+    greatest = low
+    least = high
+    for p in range(sums.size):
+        greatest = max(greatest, sums[p])
+        least = min(least, sums[p])
+    return greatest > high or least < low
+
+
+@inlined
+def store(registers, sums, low, high, saturate, overflowed):
+    """Write the sums into the registers, wrapped or clamped to [low, high] where any of them overflowed."""
+    if not overflowed:
+        for p in range(sums.size):
+            registers[p] = sums[p]
+    elif saturate:
+        for p in range(sums.size):
+            registers[p] = min(max(sums[p], low), high)
+    else:
+        mask = high - low
+        for p in range(sums.size):
+            registers[p] = ((sums[p] - low) & mask) + low
+
+
+@inlined
+def shift(registers, previous, distance):
+    """Move every word ``distance`` places on; the first ``distance`` places are left for the operands that enter."""
+    target = registers[distance:]
+    for p in range(target.size):
+        target[p] = previous[p]
+
+
+@inlined
+def count_both(flags, others):
+    """Count places where both byte flags are 1; sizes are multiples of 8."""
+    total = np.uint64(0)
+    words = flags.view(np.uint64)
+    other_words = others.view(np.uint64)
+    for p in range(words.size):
+        total += ((words[p] & other_words[p]) * BYTE_ONES) >> TOP_BYTE
+    return np.int64(total)
