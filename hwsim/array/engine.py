@@ -76,12 +76,16 @@ class Engine(ABC):
             max_events: how many single events to keep, the first by cycle; None keeps all. Counts are exact.
 
         Raises:
-            ConfigError: shapes do not agree, or an operand lies outside its format.
+            ConfigError: shapes do not agree, an operand or starting value lies outside its format, or
+                ``max_events`` is negative.
             AccumulatorOverflowError: an add overflowed under ``overflow: error``.
         """
         check_operands(params, activations, weights)
         shape = GemmShape(activations.shape[0], activations.shape[1], weights.shape[1])
         start = np.zeros((shape.out_rows, shape.out_cols), np.int64) if initial is None else initial
+        check_initial(params, shape, start)
+        if max_events is not None and max_events < 0:
+            raise ConfigError(f"max_events {max_events}; allowed: 0 or more, or None for all")
         limit = NO_LIMIT if max_events is None else max_events
         if params.overflow == "error":
             limit = max(limit, 1)
@@ -140,6 +144,22 @@ def check_operands(params: ArrayParams, activations: IntArray, weights: IntArray
         raise ConfigError(
             f"activations {activations.shape} and weights {weights.shape} do not agree in depth: "
             f"{activations.shape[1]} and {weights.shape[0]}"
+        )
+
+
+def check_initial(params: ArrayParams, shape: GemmShape, initial: IntArray) -> None:
+    """Refuse starting values of another shape than the output's, or outside the accumulator.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if initial.shape != (shape.out_rows, shape.out_cols):
+        raise ConfigError(f"initial of shape {initial.shape}; allowed: {(shape.out_rows, shape.out_cols)}")
+    word = params.accumulator
+    if not word.holds(initial):
+        raise ConfigError(
+            f"initial from {initial.min()} to {initial.max()}; allowed: {word.min} to {word.max} "
+            f"(accumulator of {word.bits} bits)"
         )
 
 

@@ -46,11 +46,11 @@ class FunctionalEngine(Engine):
         safe = columns_that_cannot_overflow(params, operands)
         output = np.zeros((shape.out_rows, shape.out_cols), np.int64)
         output[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
-        checked = _check_columns(params, shape, operands, np.flatnonzero(~safe), timing, max_events)
+        checked = _check_columns(params, shape, operands, np.flatnonzero(~safe), max_events)
         output[:, checked.columns] = checked.output
         per_output = np.zeros_like(output)
         per_output[:, checked.columns] = checked.per_output
-        per_pe = checked.per_pe if checked.per_pe is not None else _fold_per_output(params, per_output)
+        per_pe = checked.per_pe if checked.per_pe is not None else fold_per_output(params, per_output)
         overflows = Overflows(checked.events, int(per_pe.sum()) - len(checked.events), per_pe, per_output)
         return GemmResult(output, overflows, dataflow.counts(shape, params), folds, timing)
 
@@ -62,7 +62,8 @@ def columns_that_cannot_overflow(params: ArrayParams, operands: FoldOperands) ->
     and sum(max(0, w x_min, w x_max)); starting values widen both.
     """
     x_min, x_max = int(operands.activations.min()), int(operands.activations.max())
-    at_min, at_max = operands.weights * x_min, operands.weights * x_max
+    weights = operands.weights.astype(np.int64, copy=False)  # a product of narrow words would wrap unseen
+    at_min, at_max = weights * x_min, weights * x_max
     greatest = np.maximum(np.maximum(at_min, at_max), 0).sum(axis=0)
     least = np.minimum(np.minimum(at_min, at_max), 0).sum(axis=0)
     greatest = greatest + np.maximum(operands.initial.max(axis=0), 0)
@@ -90,7 +91,7 @@ def _largest(values: IntArray) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Checked:
+class Checked:
     """The columns that were summed add by add; ``per_pe`` is None where it follows from ``per_output``."""
 
     columns: IntArray
@@ -105,15 +106,14 @@ def _check_columns(
     shape: GemmShape,
     operands: FoldOperands,
     columns: IntArray,
-    timing: FoldTiming,
     max_events: int,
-) -> _Checked:
+) -> Checked:
     """Sum the given columns add by add; a second pass collects events once their number is known."""
     none = np.zeros((0, 3), np.int64)
     if columns.size == 0:
         empty = np.zeros((shape.out_rows, 0), np.int64)
-        return _Checked(columns, empty, empty, None, none)
-    run = _CheckedSum(params, shape, operands, columns, timing)
+        return Checked(columns, empty, empty, None, none)
+    run = CheckedSum(params, shape, operands, columns, columns)
     histogram = np.zeros(run.cycles if max_events else 0, np.int64)
     first = run(histogram, none, -1)
     if not max_events or not histogram.any():
@@ -122,27 +122,28 @@ def _check_columns(
     cutoff = min(int(np.searchsorted(kept_by_cycle, max_events)), len(histogram) - 1)
     events = np.zeros((int(kept_by_cycle[cutoff]), 3), np.int64)
     second = run(np.zeros(0, np.int64), events, cutoff)
-    return _Checked(columns, second.output, second.per_output, second.per_pe, sort_events(events)[:max_events])
+    return Checked(columns, second.output, second.per_output, second.per_pe, sort_events(events)[:max_events])
 
 
-class _CheckedSum:
-    """One kernel call on operands that are cast once."""
+class CheckedSum:
+    """One kernel call on operands that are cast once.
+
+    ``columns`` are the output columns to sum; ``places`` are the numbers by which their events are placed in the
+    array (the columns themselves, unless several samples lie side by side).
+    """
 
     def __init__(
-        self,
-        params: ArrayParams,
-        shape: GemmShape,
-        operands: FoldOperands,
-        columns: IntArray,
-        timing: FoldTiming,
+        self, params: ArrayParams, shape: GemmShape, operands: FoldOperands, columns: IntArray, places: IntArray
     ) -> None:
-        self._params, self._columns = params, columns
+        self._params, self._places = params, places
         dataflow = rules(params.dataflow)
+        timing = dataflow.timing(shape, params)
         self.cycles = timing.total_cycles(dataflow.fold_count(shape, params))
         self._dtype = register_dtype(params)
         self._activations = contiguous(operands.activations, self._dtype)
         self._weights = contiguous(operands.weights[:, columns], self._dtype)
         self._initial = contiguous(operands.initial[:, columns], self._dtype)
+        self._columns = columns
         self._is_output_stationary = params.dataflow is Dataflow.OUTPUT_STATIONARY
         self._interval = timing.interval
         self._tiles = (
@@ -151,7 +152,8 @@ class _CheckedSum:
             else tile_count(shape.depth, params.rows)
         )
 
-    def __call__(self, histogram: IntArray, events: IntArray, cutoff: int) -> _Checked:
+    def __call__(self, histogram: IntArray, events: IntArray, cutoff: int) -> Checked:
+        """Sum; enter events into the histogram by cycle, and into ``events`` up to the cutoff cycle."""
         from hwsim.array.kernels import functional as kernels
 
         params, dtype = self._params, self._dtype
@@ -159,7 +161,7 @@ class _CheckedSum:
         placing = (params.rows, params.cols, self._interval, self._tiles, cutoff)
         output = np.zeros(self._initial.shape, dtype)
         per_output = np.zeros(self._initial.shape, np.int64)
-        common = (self._activations, self._weights, self._columns, self._initial, low, high)
+        common = (self._activations, self._weights, self._places, self._initial, low, high)
         saturate = params.overflow == "saturate"
         per_pe = None
         if self._is_output_stationary:
@@ -167,14 +169,14 @@ class _CheckedSum:
         else:
             per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
             kernels.sum_weight_stationary(*common, saturate, placing, output, per_output, per_pe, histogram, events)
-        return _Checked(self._columns, output.astype(np.int64), per_output, per_pe, events)
+        return Checked(self._columns, output.astype(np.int64), per_output, per_pe, events)
 
 
-def _fold_per_output(params: ArrayParams, per_output: IntArray) -> IntArray:
+def fold_per_output(params: ArrayParams, per_output: IntArray) -> IntArray:
     """Count per PE what is known per output: in an output-stationary array each output has its PE."""
     per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
-    rows, cols = np.indices(per_output.shape)
-    np.add.at(per_pe, (rows % params.rows, cols % params.cols), per_output)
+    rows, cols = np.nonzero(per_output)
+    np.add.at(per_pe, (rows % params.rows, cols % params.cols), per_output[rows, cols])
     return per_pe
 
 

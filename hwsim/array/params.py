@@ -11,7 +11,9 @@ from hwsim.numerics.formats import IntFormat, Overflow, accumulator_format
 
 FoldOverlap = Literal["none", "drain", "full"]
 MAX_SIDE = 1024
-MAX_OPERAND_BITS = 17  # 16, and one more where the zero point is subtracted in front of the multiplier
+MAX_OPERAND_BITS = 16
+OFFSET_BITS = 1  # one more where the zero point is subtracted in front of the multiplier
+MIN_GUARD_BITS = -4
 
 
 class Dataflow(StrEnum):
@@ -57,8 +59,11 @@ class ArrayParams:
     def __post_init__(self) -> None:
         if not (1 <= self.rows <= MAX_SIDE and 1 <= self.cols <= MAX_SIDE):
             raise ConfigError(f"array of {self.rows} x {self.cols}; allowed: 1 to {MAX_SIDE} rows and columns")
-        if max(self.activations.bits, self.weights.bits) > MAX_OPERAND_BITS:
-            raise ConfigError("operands wider than 16 bits; allowed: 2 to 16")
+        widest = max(self.activations.bits, self.weights.bits)
+        if widest > MAX_OPERAND_BITS + OFFSET_BITS:
+            raise ConfigError(f"operand of {widest} bits in the PEs; allowed: {MAX_OPERAND_BITS + OFFSET_BITS}")
+        if not self.accumulator.signed:
+            raise ConfigError("unsigned accumulator; allowed: signed")
         if self.fold_overlap == "drain" and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
             raise ConfigError(f"fold_overlap drain with {self.dataflow}; allowed: output_stationary")
 
@@ -92,6 +97,11 @@ def array_params(
         raise ConfigError(f"unknown overflow '{overflow}'; allowed: wrap, saturate, error")
     if fold_overlap not in ("none", "drain", "full"):
         raise ConfigError(f"unknown fold_overlap '{fold_overlap}'; allowed: none, drain, full")
+    for name, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
+        if not 2 <= bits <= MAX_OPERAND_BITS:
+            raise ConfigError(f"{name} {bits}; allowed: 2 to {MAX_OPERAND_BITS}")
+    if guard_bits < MIN_GUARD_BITS:
+        raise ConfigError(f"guard_bits {guard_bits}; allowed: {MIN_GUARD_BITS} or more")
     return ArrayParams(
         rows=rows,
         cols=cols,

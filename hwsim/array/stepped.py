@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -50,17 +51,28 @@ class SteppedEngine(Engine):
     def _gemm(self, params: ArrayParams, shape: GemmShape, operands: FoldOperands, max_events: int) -> GemmResult:
         dataflow = rules(params.dataflow)
         timing = dataflow.timing(shape, params)
-        chains = _chains(list(dataflow.folds(shape, params)))
-        run = _ChainRunner(self, params, timing, operands, max_events)
+        chains = _chains(dataflow.folds(shape, params))
+        output = np.zeros((shape.out_rows, shape.out_cols), np.int64)
+        per_output = np.zeros_like(output)
+        total = _Total(params, max_events)
+        finished = self._finish(_ChainRunner(self, params, timing, operands, max_events), chains)
+        for chain, result in zip(chains, finished, strict=True):
+            place = (chain[0].out_rows, chain[0].out_cols)
+            output[place] = result.sums
+            per_output[place] = result.overflows.per_output
+            total.add(result)
+        return GemmResult(output, total.overflows(per_output), total.counts, sum(map(len, chains)), timing)
+
+    def _finish(self, run: _ChainRunner, chains: list[list[Fold]]) -> Iterator[FoldResult]:
+        """Yield each chain's result in order."""
         if len(chains) == 1 or self._threads == 1:
-            finished = [run(chain) for chain in chains]
-        else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                finished = list(pool.map(run, chains))
-        return _assemble(params, shape, timing, chains, [fold for chain in finished for fold in chain], max_events)
+            yield from map(run, chains)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(run, chains)
 
 
-def _chains(folds: list[Fold]) -> list[list[Fold]]:
+def _chains(folds: Iterable[Fold]) -> list[list[Fold]]:
     """Group the folds that add up the same outputs; groups are independent of each other."""
     chains: list[list[Fold]] = []
     for fold in folds:
@@ -68,6 +80,35 @@ def _chains(folds: list[Fold]) -> list[list[Fold]]:
             chains.append([])
         chains[-1].append(fold)
     return chains
+
+
+class _Total:
+    """Adds up the overflows and counts of folds, holding at most about twice as many events as are wanted."""
+
+    def __init__(self, params: ArrayParams, max_events: int) -> None:
+        self.counts = Counts()
+        self._per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
+        self._events = [np.zeros((0, 3), np.int64)]
+        self._held = 0
+        self._max_events = max_events
+
+    def add(self, result: FoldResult) -> None:
+        """Add one result's counts and events."""
+        self.counts.update(result.counts)
+        self._per_pe += result.overflows.per_pe
+        self._events.append(result.overflows.events)
+        self._held += len(result.overflows.events)
+        if self._held > 2 * self._max_events:
+            self._events = [self._first_events()]
+            self._held = len(self._events[0])
+
+    def overflows(self, per_output: IntArray) -> Overflows:
+        """Return the sum, with the first events by cycle."""
+        events = self._first_events()
+        return Overflows(events, int(self._per_pe.sum()) - len(events), self._per_pe, per_output)
+
+    def _first_events(self) -> IntArray:
+        return sort_events(np.concatenate(self._events))[: self._max_events]
 
 
 class _ChainRunner:
@@ -84,43 +125,23 @@ class _ChainRunner:
         self._engine, self._params, self._timing = engine, params, timing
         self._operands, self._max_events = operands, max_events
 
-    def __call__(self, chain: list[Fold]) -> list[FoldResult]:
-        results: list[FoldResult] = []
+    def __call__(self, chain: list[Fold]) -> FoldResult:
+        """Return the chain's sums, with the overflows and counts of all its folds."""
+        start = self._operands.initial[chain[0].out_rows, chain[0].out_cols]
+        sums, per_output = start, np.zeros(start.shape, np.int64)
+        total = _Total(self._params, self._max_events)
         for fold in chain:
-            place = (fold.out_rows, fold.out_cols)
-            start = self._operands.initial[place]
             piece = FoldOperands(
                 self._operands.activations[fold.out_rows, fold.depth],
                 self._operands.weights[fold.depth, fold.out_cols],
                 start,
-                results[-1].sums if results else start,
+                sums,
             )
-            results.append(self._engine.run_fold(self._params, fold, self._timing, piece, self._max_events))
-        return results
-
-
-def _assemble(
-    params: ArrayParams,
-    shape: GemmShape,
-    timing: FoldTiming,
-    chains: list[list[Fold]],
-    results: list[FoldResult],
-    max_events: int,
-) -> GemmResult:
-    """Put the folds' sums, events and counts together."""
-    output = np.zeros((shape.out_rows, shape.out_cols), np.int64)
-    per_output = np.zeros_like(output)
-    per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
-    counts = Counts()
-    folds = [fold for chain in chains for fold in chain]
-    for fold, result in zip(folds, results, strict=True):
-        output[fold.out_rows, fold.out_cols] = result.sums
-        per_output[fold.out_rows, fold.out_cols] += result.overflows.per_output
-        per_pe += result.overflows.per_pe
-        counts.update(result.counts)
-    events = sort_events(np.concatenate([result.overflows.events for result in results]))[:max_events]
-    overflows = Overflows(events, int(per_pe.sum()) - len(events), per_pe, per_output)
-    return GemmResult(output, overflows, counts, len(folds), timing)
+            result = self._engine.run_fold(self._params, fold, self._timing, piece, self._max_events)
+            sums = result.sums
+            per_output += result.overflows.per_output
+            total.add(result)
+        return FoldResult(sums, total.overflows(per_output), total.counts)
 
 
 def _step_output_stationary(

@@ -8,13 +8,26 @@ truncates: exact, because operands and accumulators are bounded so that every su
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+
+def _private_cache_folder() -> str:
+    """Return a temporary folder that only this user writes: what lies in a cache is run."""
+    folder = Path(tempfile.gettempdir()) / f"hwsim-numba-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    state = folder.lstat()
+    private = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+    return str(folder) if private else tempfile.mkdtemp(prefix="hwsim-numba-")
+
 
 _CACHE_HERE = os.access(Path(__file__).parent, os.W_OK)
 if not _CACHE_HERE and "NUMBA_CACHE_DIR" not in os.environ:
     # installed in a folder that this user cannot write: Numba would fail at import where there is no home either
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"hwsim-numba-{os.getuid()}")
+    os.environ["NUMBA_CACHE_DIR"] = _private_cache_folder()
 
 import numba  # noqa: E402
 import numpy as np  # noqa: E402

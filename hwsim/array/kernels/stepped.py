@@ -206,10 +206,6 @@ def step_weight_stationary(
     for cycle in range(activations.shape[1] + rows + cols - 1):
         now = cycle & 1
         left, left_flag, sum_flag = lefts[now], left_flags[now], sum_flags[now]
-        found = accumulate_bottom(
-            registers[places - cols :], cycle, rows, weights.shape[1], accumulators, first, low, high, saturate,
-            pe_overflows, out_overflows, events, found, tally,
-        )  # fmt: skip
         shift(left, lefts[1 - now], 1)
         shift(left_flag[:places], left_flags[1 - now], 1)
         shift(above, registers, cols)
@@ -221,6 +217,11 @@ def step_weight_stationary(
         if overflowed:
             found = record(sums, rows, cols, low, high, rows + cycle, pe_overflows, events, found)
             credit_outputs(sums, rows, cols, low, high, cycle, out_overflows)
+        # the bottom row still holds the sums of the cycle before; row by row, so that events stay in order
+        found = accumulate_bottom(
+            registers[places - cols :], cycle, rows, weights.shape[1], accumulators, first, low, high, saturate,
+            pe_overflows, out_overflows, events, found, tally,
+        )  # fmt: skip
         store(registers, sums, low, high, saturate, overflowed)
         tally[MACS] += count_both(left_flag, held)
         tally[ACTIVATION_WRITES] += count_both(left_flag, left_flag)

@@ -1,0 +1,70 @@
+"""The interface of an operator: shapes, values in floating point, and lowering to integer steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from hwsim.errors import ConfigError
+from hwsim.network.steps import BiasMode, Step, ZeroPointMode
+from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.lut import LutOptions
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.requantize import RequantizerOptions
+from hwsim.numerics.rounding import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringOptions:
+    """What the hardware round the array is built as."""
+
+    requantizer: RequantizerOptions = field(default_factory=RequantizerOptions)
+    lut: LutOptions = field(default_factory=LutOptions)
+    zero_point: ZeroPointMode = "folded"
+    bias: BiasMode = "requantizer"
+
+
+@dataclass(frozen=True)
+class Operator(ABC):
+    """One layer: reads activation tensor ``input`` and constants, writes tensor ``output``."""
+
+    name: str
+    input: str
+    output: str
+
+    keeps_quantization: ClassVar[bool] = False
+    """Whether output codes stand for reals as the input's do, so that both share one quantization."""
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of the constant tensors that the operator reads."""
+        return ()
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the output's shape.
+
+        Raises:
+            ConfigError: the operator cannot take such an input.
+        """
+
+    @abstractmethod
+    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
+        """Return the output (samples, *output shape) for inputs (samples, *input shape)."""
+
+    @abstractmethod
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
+        """Return the integer step; every tensor that it touches has a quantization."""
+
+
+def quantization_of(tensor: Tensor) -> Quantization:
+    """Return a tensor's quantization.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if tensor.quantization is None:
+        raise ConfigError(f"tensor '{tensor.name}' is not quantized")
+    return tensor.quantization

@@ -1,0 +1,1 @@
+"""Operators: one small class each."""

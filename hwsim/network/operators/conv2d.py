@@ -1,0 +1,49 @@
+"""Two-dimensional convolutions, grouped and depthwise among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.errors import ConfigError
+from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.operators.windows import axis, channel_elements, image, window_elements
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray
+
+
+@dataclass(frozen=True)
+class Conv2d(MatmulOperator):
+    """A convolution of (height, width, C_in) by kernels (kh, kw, C_in / groups, filters); out rows are pixels."""
+
+    filters: int = 0
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: str = "valid"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(output height, output width, filters)."""
+        height, width, channels = image(self.name, input_shape)
+        if channels % self.groups or self.filters % self.groups:
+            raise ConfigError(
+                f"layer {self.name}: {channels} channels and {self.filters} filters in {self.groups} groups; "
+                "allowed: groups that divide both"
+            )
+        try:
+            vertical = axis(height, self.kernel[0], self.stride[0], self.padding)
+            horizontal = axis(width, self.kernel[1], self.stride[1], self.padding)
+        except ConfigError as error:
+            raise ConfigError(f"layer {self.name}: {error}") from None
+        return (vertical.outputs, horizontal.outputs, self.filters)
+
+    def gather(self, input_shape: Shape) -> IntArray:
+        """Windows of each group's channels, one output pixel a row."""
+        height, width, channels = image(self.name, input_shape)
+        pixels = window_elements(
+            axis(height, self.kernel[0], self.stride[0], self.padding),
+            axis(width, self.kernel[1], self.stride[1], self.padding),
+        )
+        each = channels // self.groups
+        parts = [slice(group * each, (group + 1) * each) for group in range(self.groups)]
+        return np.stack([channel_elements(pixels, part, channels) for part in parts])

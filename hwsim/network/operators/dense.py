@@ -1,0 +1,32 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.errors import ConfigError
+from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray
+
+
+@dataclass(frozen=True)
+class Dense(MatmulOperator):
+    """``y = x W + b`` with W of shape (inputs, units): one output row."""
+
+    units: int = 0
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(units,)."""
+        if len(input_shape) != 1:
+            raise ConfigError(
+                f"layer {self.name}: dense layer on an input of shape {list(input_shape)}; "
+                "allowed: one dimension (put a flatten layer before it)"
+            )
+        return (self.units,)
+
+    def gather(self, input_shape: Shape) -> IntArray:
+        """Every element, in order."""
+        return np.arange(input_shape[0]).reshape(1, 1, -1)

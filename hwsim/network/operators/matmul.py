@@ -1,0 +1,97 @@
+"""What dense layers and convolutions share: a matrix product with bias and fused activation."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.network.operator import LoweringOptions, Operator, quantization_of
+from hwsim.network.steps import MatmulStep
+from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.requantize import Activation, build_requantizer
+from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.zero_point import folded_constants
+
+
+@dataclass(frozen=True)
+class MatmulOperator(Operator):
+    """An operator that gathers its input into rows and multiplies them by a weight matrix.
+
+    ``weight`` and ``bias`` name constant tensors; the last axis of the weight is the output channel. A ``bias`` of
+    None adds nothing. ``activation`` is applied to the output.
+    """
+
+    weight: str = ""
+    bias: str | None = None
+    activation: Activation = "none"
+    groups: int = 1
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Weight, and bias if there is one."""
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    @abstractmethod
+    def gather(self, input_shape: Shape) -> IntArray:
+        """Return input elements (groups, out_rows, depth)."""
+
+    def weight_matrix(self, weight: np.ndarray) -> np.ndarray:
+        """Return the weight tensor as (groups, depth, out_cols)."""
+        depth = int(np.prod(weight.shape[:-1]))
+        return weight.reshape(depth, self.groups, -1).transpose(1, 0, 2)
+
+    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
+        """Multiply, add the bias, apply the activation."""
+        samples = values.shape[0]
+        padded = np.concatenate([values.reshape(samples, -1), np.zeros((samples, 1))], axis=1)
+        weight = np.asarray(constants[self.weight].data, np.float64)
+        elements, matrices = self.gather(values.shape[1:]), self.weight_matrix(weight)
+        products = [padded[:, elements[group]] @ matrices[group] for group in range(self.groups)]
+        outputs = np.concatenate(products, axis=2)
+        if self.bias is not None:
+            outputs = outputs + np.asarray(constants[self.bias].data, np.float64)
+        return activate(outputs, self.activation).reshape(samples, *self.output_shape(values.shape[1:]))
+
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> MatmulStep:
+        """Fold the constants of the zero points into the bias and build the requantizer."""
+        weight = tensors[self.weight]
+        inputs, weights = quantization_of(tensors[self.input]), quantization_of(weight)
+        output = quantization_of(tensors[self.output])
+        matrices = np.asarray(self.weight_matrix(np.asarray(weight.data, np.int64)))
+        bias = np.zeros((self.groups, matrices.shape[2]), np.int64)
+        if self.bias is not None:
+            bias += np.asarray(tensors[self.bias].data, np.int64).reshape(bias.shape)
+        zero_points = weights.zero_point
+        if options.zero_point == "folded":
+            per_group = zero_points if zero_points.ndim == 0 else zero_points.reshape(bias.shape)
+            bias += folded_constants(matrices, int(inputs.zero_point), per_group)
+        return MatmulStep(
+            name=self.name,
+            input=self.input,
+            output=self.output,
+            output_shape=tensors[self.output].shape,
+            gather=self.gather(tensors[self.input].shape),
+            weights=matrices,
+            bias=bias,
+            activation_format=inputs.format,
+            weight_format=weights.format,
+            activation_zero_point=int(inputs.zero_point),
+            weight_zero_point=zero_points,
+            zero_point=options.zero_point,
+            bias_mode=options.bias,
+            requantizer=build_requantizer(
+                float(inputs.scale), weights.scale, output, self.activation, options.requantizer
+            ),
+            output_format=output.format,
+        )
+
+
+def activate(values: FloatArray, activation: Activation) -> FloatArray:
+    """Apply a fused activation to reals."""
+    if activation == "none":
+        return values
+    return np.clip(values, 0.0, 6.0 if activation == "relu6" else None)

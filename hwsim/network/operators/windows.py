@@ -1,0 +1,77 @@
+"""Which input elements a sliding window covers, in rows of a matrix (im2col by address)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.errors import ConfigError
+from hwsim.network.steps import PADDING
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One spatial axis of a sliding window: sizes in elements, ``before`` elements of padding in front."""
+
+    size: int
+    window: int
+    stride: int
+    outputs: int
+    before: int
+
+
+def axis(size: int, window: int, stride: int, padding: str) -> Axis:
+    """Place windows along an axis.
+
+    ``same`` gives ceil(size / stride) outputs and pads max((outputs - 1) stride + window - size, 0), the smaller
+    half in front (TensorFlow's rule); ``valid`` gives those that fit.
+
+    Raises:
+        ConfigError: no window fits.
+    """
+    if padding == "same":
+        outputs = -(-size // stride)
+        return Axis(size, window, stride, outputs, max((outputs - 1) * stride + window - size, 0) // 2)
+    if window > size:
+        raise ConfigError(f"a window of {window} does not fit an input of {size}")
+    return Axis(size, window, stride, (size - window) // stride + 1, 0)
+
+
+def window_elements(vertical: Axis, horizontal: Axis) -> IntArray:
+    """Return pixel numbers (outputs, window) in row-major order, -1 where a window hangs over the edge."""
+    rows, rows_inside = _positions(vertical)
+    cols, cols_inside = _positions(horizontal)
+    pixels = rows[:, None, :, None] * horizontal.size + cols[None, :, None, :]
+    inside = rows_inside[:, None, :, None] & cols_inside[None, :, None, :]
+    outputs, window = vertical.outputs * horizontal.outputs, vertical.window * horizontal.window
+    return np.where(inside, pixels, PADDING).reshape(outputs, window)
+
+
+def _positions(one: Axis) -> tuple[IntArray, np.ndarray]:
+    """Return coordinates (outputs, window) along one axis, and which of them lie inside."""
+    starts = np.arange(one.outputs) * one.stride - one.before
+    positions = starts[:, None] + np.arange(one.window)[None, :]
+    return positions, (positions >= 0) & (positions < one.size)
+
+
+def channel_elements(pixels: IntArray, channels: slice, all_channels: int) -> IntArray:
+    """Return element numbers (outputs, window * channels): depth index (ky kw + kx) C_in + c."""
+    within = np.arange(channels.start, channels.stop)
+    elements = pixels[:, :, None] * all_channels + within
+    elements[pixels == PADDING] = PADDING
+    return elements.reshape(pixels.shape[0], -1)
+
+
+def image(name: str, shape: Shape) -> tuple[int, int, int]:
+    """Unpack (height, width, channels).
+
+    Raises:
+        ConfigError: another number of dimensions.
+    """
+    if len(shape) != 3:
+        raise ConfigError(f"layer {name}: input of shape {list(shape)}; allowed: [height, width, channels]")
+    height, width, channels = shape
+    return height, width, channels

@@ -1,0 +1,234 @@
+"""What a quantized network is lowered to: steps that hold only integers, multipliers and tables.
+
+Values are codes of shape (samples, elements): every tensor flat, row-major, channels last. An index of -1 in a
+gather means padding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hwsim.array.params import GemmShape
+from hwsim.counts import Counts
+from hwsim.errors import ConfigError
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray, IntFormat
+from hwsim.numerics.lut import Lut
+from hwsim.numerics.requantize import Requantizer
+from hwsim.numerics.zero_point import row_sum_term
+
+ZeroPointMode = Literal["folded", "operand"]
+BiasMode = Literal["requantizer", "preload"]
+PADDING = -1
+SUM_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, eq=False)
+class Step(ABC):
+    """One step of a lowered network: reads tensor ``input``, writes tensor ``output`` of shape ``output_shape``."""
+
+    name: str
+    input: str
+    output: str
+    output_shape: Shape
+
+    @property
+    def outputs(self) -> int:
+        """Elements of the output."""
+        return int(np.prod(self.output_shape))
+
+
+@dataclass(frozen=True, eq=False)
+class MatmulStep(Step):
+    """A matrix product on the array, or one per group, with its requantization.
+
+    ``gather`` (groups, out_rows, depth) says which input element is each operand. ``weights`` (groups, depth,
+    out_cols) are codes as stored. ``bias`` (groups, out_cols) is the bias on the S_w S_x grid with the constants
+    of folded zero points. Output channels are (group, out_col), the last axis of the output.
+    """
+
+    gather: IntArray
+    weights: IntArray
+    bias: IntArray
+    activation_format: IntFormat
+    weight_format: IntFormat
+    activation_zero_point: int
+    weight_zero_point: IntArray
+    zero_point: ZeroPointMode
+    bias_mode: BiasMode
+    requantizer: Requantizer
+    output_format: IntFormat
+
+    def __post_init__(self) -> None:
+        largest = int(np.abs(self.bias).max(initial=0))
+        if self.adds_row_sums:
+            reach = max(-self.activation_format.min, self.activation_format.max)
+            largest += int(np.abs(self.weight_zero_point).max()) * reach * self.shape.depth
+        if largest >= SUM_LIMIT:
+            raise ConfigError(f"layer {self.name}: bias and zero-point terms need more than 63 bits")
+
+    @property
+    def groups(self) -> int:
+        """Number of products, one after the other."""
+        return int(self.gather.shape[0])
+
+    @property
+    def shape(self) -> GemmShape:
+        """Sizes of one group's product."""
+        return GemmShape(int(self.gather.shape[1]), int(self.gather.shape[2]), int(self.weights.shape[2]))
+
+    @property
+    def adds_row_sums(self) -> bool:
+        """Whether a row-sum unit adds the data-dependent term ``-Z_w sum(x)``."""
+        return self.zero_point == "folded" and bool(np.any(self.weight_zero_point))
+
+    @property
+    def operand_formats(self) -> tuple[IntFormat, IntFormat]:
+        """Formats of activations and weights at the PE: one bit wider, signed, where a zero point is subtracted."""
+        activations, weights = self.activation_format, self.weight_format
+        if self.zero_point == "operand" and self.activation_zero_point:
+            activations = IntFormat(activations.bits + 1)
+        if self.zero_point == "operand" and np.any(self.weight_zero_point):
+            weights = IntFormat(weights.bits + 1)
+        return activations, weights
+
+    def activation_operands(self, codes: IntArray, group: int) -> IntArray:
+        """Return what streams into the array, (samples, out_rows, depth), for input codes (samples, elements)."""
+        padding = np.full((codes.shape[0], 1), self.activation_zero_point, np.int64)
+        padded = np.concatenate([codes, padding], axis=1)  # index -1 is the last column
+        return self.offset_activations(padded[:, self.gather[group]])
+
+    def offset_activations(self, codes: IntArray) -> IntArray:
+        """Subtract the zero point in front of the PE where the hardware does."""
+        return codes - self.activation_zero_point if self.zero_point == "operand" else codes
+
+    def weight_operands(self, group: int) -> IntArray:
+        """Return what the PEs multiply by, (depth, out_cols)."""
+        if self.zero_point == "folded":
+            return self.weights[group]
+        return self.weights[group] - self._weight_zero_points(group)
+
+    def requantize(self, accumulators: IntArray, operands: IntArray, group: int, columns: slice) -> IntArray:
+        """Turn accumulators (..., columns) of a group's output columns into output codes.
+
+        ``operands`` (..., depth) are the activation operands of the same rows: the row-sum unit reads them.
+        """
+        sums = accumulators
+        if self.bias_mode == "requantizer":
+            sums = sums + self.bias[group, columns]
+        if self.adds_row_sums:
+            sums = sums + row_sum_term(operands, self._weight_zero_points(group)[..., columns])
+        first = group * self.shape.out_cols
+        channels = slice(first + columns.start, first + columns.stop)
+        return self.requantizer.columns(channels).apply(sums)
+
+    def _weight_zero_points(self, group: int) -> IntArray:
+        if self.weight_zero_point.ndim == 0:
+            return np.full(self.shape.out_cols, self.weight_zero_point)
+        return self.weight_zero_point.reshape(self.groups, -1)[group]
+
+
+@dataclass(frozen=True, eq=False)
+class ElementwiseStep(Step):
+    """A step that works on values as they are, off the array."""
+
+    @abstractmethod
+    def compute(self, codes: IntArray) -> IntArray:
+        """Return output codes (samples, outputs) for input codes (samples, elements)."""
+
+    @property
+    @abstractmethod
+    def operations(self) -> int:
+        """Lane operations for one sample; 0 for a step that only renames."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> Counts:
+        """Actions for one sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class LutStep(ElementwiseStep):
+    """A function by lookup table, on the activation LUT unit."""
+
+    lut: Lut
+
+    def compute(self, codes: IntArray) -> IntArray:
+        """Look every code up."""
+        return self.lut.look_up(codes)
+
+    @property
+    def operations(self) -> int:
+        """One look-up an element."""
+        return self.outputs
+
+    @property
+    def counts(self) -> Counts:
+        """One look-up an element; with interpolation two entries are read."""
+        return Counts({("activation_lut", "lookup"): self.outputs * (2 if self.lut.interpolation == "linear" else 1)})
+
+
+@dataclass(frozen=True, eq=False)
+class MaxStep(ElementwiseStep):
+    """The greatest of each window, on the vector unit; ``windows`` (outputs, window) are input elements."""
+
+    windows: IntArray
+
+    def compute(self, codes: IntArray) -> IntArray:
+        """Take the maxima."""
+        return np.asarray(codes[:, self.windows].max(axis=2))
+
+    @property
+    def operations(self) -> int:
+        """One comparison for every element of a window but the first."""
+        return self.outputs * (int(self.windows.shape[1]) - 1)
+
+    @property
+    def counts(self) -> Counts:
+        """Comparisons."""
+        return Counts({("vector_unit", "compare"): self.operations})
+
+
+@dataclass(frozen=True, eq=False)
+class ClampStep(ElementwiseStep):
+    """A clamp to [low, high], on the vector unit: a ReLU that no matrix product before it could take."""
+
+    low: int
+    high: int
+
+    def compute(self, codes: IntArray) -> IntArray:
+        """Clamp."""
+        return np.clip(codes, self.low, self.high)
+
+    @property
+    def operations(self) -> int:
+        """One operation an element."""
+        return self.outputs
+
+    @property
+    def counts(self) -> Counts:
+        """Two comparisons an element."""
+        return Counts({("vector_unit", "compare"): 2 * self.outputs})
+
+
+@dataclass(frozen=True, eq=False)
+class MoveStep(ElementwiseStep):
+    """A new shape for the same row of values: costs nothing."""
+
+    def compute(self, codes: IntArray) -> IntArray:
+        """Return the codes as they are."""
+        return codes
+
+    @property
+    def operations(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def counts(self) -> Counts:
+        """None."""
+        return Counts()

@@ -1,0 +1,26 @@
+"""Tensors of a network: names, shapes, constants, and how integers stand for reals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.numerics.quantization import Quantization
+
+Shape = tuple[int, ...]
+Values = NDArray[np.float64] | NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A named tensor. ``shape`` is that of one sample (no batch axis), channels last.
+
+    ``data`` holds a constant's values: reals, or codes once ``quantization`` is set. Activations have none.
+    """
+
+    name: str
+    shape: Shape
+    data: Values | None = None
+    quantization: Quantization | None = None
