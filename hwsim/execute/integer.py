@@ -92,7 +92,7 @@ def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow
             raise AccumulatorOverflowError(f"layer {step.name}: {error}") from None
         overflow.per_pe += batch.per_pe
         columns = slice(0, step.shape.out_cols)
-        outputs.append(step.requantize(batch.output, operands, group, columns))
+        outputs.append(step.requantize(batch.output, operands.sum(axis=2), group, columns))
     return np.concatenate(outputs, axis=2).reshape(len(codes), -1)
 
 

@@ -108,20 +108,22 @@ class MatmulStep(Step):
 
     def weight_operands(self, group: int) -> IntArray:
         """Return what the PEs multiply by, (depth, out_cols)."""
-        if self.zero_point == "folded":
-            return self.weights[group]
-        return self.weights[group] - self._weight_zero_points(group)
+        return self.offset_weights(self.weights[group], group, slice(0, self.shape.out_cols))
 
-    def requantize(self, accumulators: IntArray, operands: IntArray, group: int, columns: slice) -> IntArray:
-        """Turn accumulators (..., columns) of a group's output columns into output codes.
+    def offset_weights(self, codes: IntArray, group: int, columns: slice) -> IntArray:
+        """Subtract the zero points of some columns in front of the PE where the hardware does."""
+        return codes - self._weight_zero_points(group)[columns] if self.zero_point == "operand" else codes
 
-        ``operands`` (..., depth) are the activation operands of the same rows: the row-sum unit reads them.
+    def requantize(self, accumulators: IntArray, row_sums: IntArray, group: int, columns: slice) -> IntArray:
+        """Turn accumulators (..., rows, columns) of a group's output columns into output codes.
+
+        ``row_sums`` (..., rows) are the sums of the same rows' activation operands, as the row-sum unit has them.
         """
         sums = accumulators
         if self.bias_mode == "requantizer":
             sums = sums + self.bias[group, columns]
         if self.adds_row_sums:
-            sums = sums + row_sum_term(operands, self._weight_zero_points(group)[..., columns])
+            sums = sums + row_sum_term(row_sums, self._weight_zero_points(group)[columns])
         first = group * self.shape.out_cols
         channels = slice(first + columns.start, first + columns.stop)
         return self.requantizer.columns(channels).apply(sums)

@@ -78,17 +78,20 @@ def build_lut(function: Function, inputs: Quantization, output: Quantization, op
 
     Without interpolation the grid has ``entries`` steps over [low, high), so that a table as long as the input
     has codes, over the input's own range, holds ``f`` of every code. With linear interpolation the last entry
-    stands at ``high``. Entries have ``options.output_bits`` bits: where the output format is wider, its low bits
-    are zero; where it is narrower, its own width rules.
+    stands at ``high``. Entries have ``options.output_bits`` bits: where the output format is wider, the low bits
+    of code - zero point are zero; where it is narrower, its own width rules.
 
     Raises:
-        ConfigError: the range is empty, or the function has no finite value on the grid.
+        ConfigError: fewer than two entries, an empty range, or no finite value of the function on the grid.
     """
+    if options.entries < 2:
+        raise ConfigError(f"table of {options.entries} entries; allowed: 2 or more")
     if not options.low < options.high:
         raise ConfigError(f"table range [{options.low}, {options.high}] is empty")
     intervals = options.entries - (options.interpolation == "linear")
     step = (options.high - options.low) / intervals
-    values = function(options.low + step * np.arange(options.entries, dtype=np.float64))
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        values = function(options.low + step * np.arange(options.entries, dtype=np.float64))
     if not np.all(np.isfinite(values)):
         raise ConfigError(f"table function is not finite on [{options.low}, {options.high}]")
     return Lut(
@@ -101,8 +104,10 @@ def build_lut(function: Function, inputs: Quantization, output: Quantization, op
 
 
 def _table_codes(values: FloatArray, output: Quantization, output_bits: int) -> IntArray:
-    """Round to the coarser of the table's and the output format's grids."""
-    coarser = output.format.bits - output_bits
-    grid = float(output.scale) * 2.0 ** max(coarser, 0)
-    codes = np.rint(values / grid).astype(np.int64) << max(coarser, 0)
-    return np.clip(codes + output.zero_point, output.format.min, output.format.max)
+    """Round to the coarser of the table's and the output format's grids, and stay inside the output format."""
+    coarser = max(output.format.bits - output_bits, 0)
+    zero = int(output.zero_point)
+    lowest, highest = -((zero - output.format.min) >> coarser), (output.format.max - zero) >> coarser
+    # clipped as reals: a large value would not survive the cast to an integer
+    words = np.clip(np.rint(values / (float(output.scale) * 2.0**coarser)), lowest, highest)
+    return (words.astype(np.int64) << coarser) + zero

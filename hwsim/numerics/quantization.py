@@ -11,6 +11,7 @@ from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.rounding import FloatArray, RealRounding, round_real
 
 MAX_TENSOR_BITS = 32
+FAR_CODE = 2.0**40  # beyond every code and zero point of a tensor, and still exact in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ class Quantization:
             raise ConfigError("cannot quantize NaN or infinity")
         scale, zero_point = self._aligned(real.ndim)
         low, high = self.format.min, self.format.max
-        codes = round_real(real / scale, rounding) + zero_point
+        with np.errstate(over="ignore"):  # a quotient beyond float64 is far beyond every code
+            steps = np.clip(real / scale, -FAR_CODE, FAR_CODE)
+        codes = round_real(steps, rounding) + zero_point
         return np.clip(codes, low, high).astype(np.int64)
 
     def dequantize(self, codes: IntArray) -> FloatArray:
@@ -87,11 +90,14 @@ def from_range(
     if symmetric and not format.signed and np.any(lows < 0):
         raise ConfigError("symmetric unsigned quantization of negative values; allowed: signed, or asymmetric")
     if symmetric:
-        span, steps = np.maximum(-lows, highs), format.max
+        step = np.maximum(-lows, highs) / format.max
     else:
-        span, steps = highs - lows, format.max - format.min
+        steps = format.max - format.min
+        with np.errstate(over="ignore"):
+            span = highs - lows
+        step = np.where(np.isfinite(span), span / steps, highs / steps - lows / steps)
     # a subnormal span would give a scale of zero: treated as the zero-width range that it is in practice
-    scale = np.where(span / steps > 0, span / steps, 1.0)
+    scale = np.where(step > 0, step, 1.0)
     if symmetric:
         zero_point = np.zeros(scale.shape, np.int64)
     else:

@@ -19,7 +19,8 @@ _LOW_MASK = np.int64(0xFFFFFFFF)
 def multiply_shift(values: IntArray, multiplier: IntArray, shift: IntArray, rounding: ShiftRounding) -> IntArray:
     """Return ``values * multiplier / 2**shift``, rounded once on the exact 95-bit product.
 
-    ``multiplier`` lies in [0, 2**32), ``shift`` in [-31, 94]; both broadcast against ``values``.
+    Results beyond +-2**61 saturate there. |values| <= 2**62, ``multiplier`` lies in [0, 2**32), ``shift`` in
+    [-31, 94]; both broadcast against ``values``.
 
     Raises:
         ConfigError: a multiplier or shift outside those ranges.
@@ -27,10 +28,12 @@ def multiply_shift(values: IntArray, multiplier: IntArray, shift: IntArray, roun
     if multiplier.size and (int(multiplier.min()) < 0 or int(multiplier.max()) >= 1 << 32):
         raise ConfigError("multiplier outside 0 to 2**32 - 1")
     if shift.size and (int(shift.min()) < -31 or int(shift.max()) > 94):
-        raise ConfigError("requantization multiplier outside 2**-63 to 2**31")
+        raise ConfigError("right shift outside -31 to 94")
     if _fits_int64(values, multiplier, shift):
-        return shift_right(values * multiplier, shift, rounding)
-    return _wide_multiply_shift(values, multiplier, shift, rounding)
+        result = shift_right(values * multiplier, shift, rounding)
+    else:
+        result = _wide_multiply_shift(values, multiplier, shift, rounding)
+    return np.clip(result, np.int64(-RESULT_LIMIT), np.int64(RESULT_LIMIT))
 
 
 def shift_right(values: IntArray, shift: IntArray, rounding: ShiftRounding) -> IntArray:
@@ -84,14 +87,17 @@ def _wide_multiply_shift(values: IntArray, multiplier: IntArray, shift: IntArray
 
 
 def _shift_small(high: IntArray, low: IntArray, shift: IntArray, rounding: ShiftRounding) -> IntArray:
-    """Shift by less than 32: the discarded bits all lie in ``low``; the result saturates at RESULT_LIMIT."""
+    """Shift by less than 32: the discarded bits all lie in ``low``; results beyond RESULT_LIMIT become it."""
     right, left = np.maximum(shift, 0), np.maximum(-shift, 0)
     bound = np.int64(RESULT_LIMIT) >> (32 - right)
-    joined = (np.clip(high, -bound, bound - 1) << (32 - right)) + (low >> right)
-    joined = np.clip(joined, -(np.int64(RESULT_LIMIT) >> left), np.int64(RESULT_LIMIT) >> left)
+    floor = (np.clip(high, -bound, bound - 1) << (32 - right)) + (low >> right)
     remainder = low & ((np.int64(1) << right) - 1)
     half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), np.int64(1))
-    return (joined + _round_up(joined, remainder, half, high < 0, rounding)) << left
+    rounded = floor + _round_up(floor, remainder, half, high < 0, rounding)
+    rounded[high >= bound] = RESULT_LIMIT
+    rounded[high < -bound] = -RESULT_LIMIT
+    limit = np.int64(RESULT_LIMIT) >> left
+    return np.clip(rounded, -limit, limit) << left
 
 
 def _shift_large(high: IntArray, low: IntArray, shift: IntArray, rounding: ShiftRounding) -> IntArray:

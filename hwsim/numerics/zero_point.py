@@ -6,8 +6,6 @@ The first is the array's; the second and fourth are constants; the third depends
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwsim.numerics.formats import IntArray
 
 
@@ -23,6 +21,11 @@ def folded_constants(weights: IntArray, activation_zero_point: int, weight_zero_
     return activation_zero_point * (depth * weight_zero_point - weights.sum(axis=-2))
 
 
-def row_sum_term(activations: IntArray, weight_zero_point: IntArray) -> IntArray:
-    """Return ``-Z_w sum(x)``, shape (..., out_rows, out_cols or 1): what a row-sum unit adds when Z_w is not 0."""
-    return -activations.sum(axis=-1, keepdims=True) * np.atleast_1d(weight_zero_point)
+def row_sum_term(row_sums: IntArray, weight_zero_point: IntArray) -> IntArray:
+    """Return ``-Z_w sum(x)``, shape (..., out_rows, out_cols): what a row-sum unit adds when Z_w is not 0.
+
+    Args:
+        row_sums: sum(x) of each output row, shape (..., out_rows).
+        weight_zero_point: Z_w, shape (out_cols,).
+    """
+    return -row_sums[..., None] * weight_zero_point

@@ -1,0 +1,96 @@
+"""The data side of a matrix product on the machine: real slices in, stepped folds, requantized blocks out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.array.engine import Engine, FoldOperands
+from hwsim.array.folds import Fold
+from hwsim.array.results import sort_events
+from hwsim.counts import Counts
+from hwsim.errors import AccumulatorOverflowError
+from hwsim.execute.integer import preload
+from hwsim.machine.memory import ScratchpadData
+from hwsim.mapping.plan import GroupFold, ProductPlan
+from hwsim.numerics.formats import IntArray
+
+
+class ProductData:
+    """Holds what is in the scratchpads, the accumulators and the assembled output of one product and sample.
+
+    Args:
+        plan: the product.
+        engine: steps the folds.
+        codes: the input tensor in DRAM, flat.
+        max_events: how many overflow events to keep, the first by cycle.
+    """
+
+    def __init__(self, plan: ProductPlan, engine: Engine, codes: IntArray, max_events: int) -> None:
+        step = plan.step
+        shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
+        self.activations = ScratchpadData(codes, padding=step.activation_zero_point)
+        self.weights = ScratchpadData(step.weights)
+        self.output = np.zeros((step.shape.out_rows, step.groups * step.shape.out_cols), np.int64)
+        self.per_pe = np.zeros((plan.params.rows + 1, plan.params.cols), np.int64)
+        self.counts = Counts()
+        self._plan, self._engine, self._max_events = plan, engine, max_events
+        self._starts = [preload(step, plan.params, group)[0] for group in range(step.groups)]
+        self._accumulators = np.zeros(shape, np.int64)
+        self._row_sums = np.zeros(shape[:2], np.int64)
+        self._events = np.zeros((0, 3), np.int64)
+
+    def step_fold(self, one: GroupFold) -> None:
+        """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
+        step, fold, group = self._plan.step, one.fold, one.group
+        window = step.gather[group, fold.out_rows, fold.depth]
+        activations = step.offset_activations(self.activations.read(window))
+        weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
+        place = (group, fold.out_rows, fold.out_cols)
+        operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
+        result = self._engine.run_fold(self._plan.params, fold, self._plan.timing, operands, self._max_events)
+        self._accumulators[place] = result.sums
+        if fold.out_cols.start == 0:  # the row-sum unit listens to the first column tile only
+            self._row_sums[group, fold.out_rows] += activations.sum(axis=1)
+        self.per_pe += result.overflows.per_pe
+        self.counts.update(result.counts)
+        self._keep(result.overflows.events, group)
+
+    def requantize(self, one: GroupFold) -> None:
+        """Turn the finished sums of a chain into output codes, and put them where they belong in the output."""
+        fold, group = one.fold, one.group
+        sums = self._accumulators[group, fold.out_rows, fold.out_cols]
+        codes = self._plan.step.requantize(sums, self._row_sums[group, fold.out_rows], group, fold.out_cols)
+        first = group * self._plan.step.shape.out_cols
+        channels = slice(first + fold.out_cols.start, first + fold.out_cols.stop)
+        self.output[fold.out_rows, channels] = codes
+
+    @property
+    def events(self) -> IntArray:
+        """The kept events (cycle, row, col), counted from the first cycle of the first group."""
+        return sort_events(self._events)[: self._max_events]
+
+    def stop_on_overflow(self, layer: str) -> None:
+        """Raise under ``overflow: error`` when anything overflowed.
+
+        Raises:
+            AccumulatorOverflowError: naming layer, cycle, row and column of the first event.
+        """
+        if self._plan.params.overflow == "error" and self.per_pe.any():
+            cycle, row, col = self.events[0]
+            raise AccumulatorOverflowError(
+                f"layer {layer}: accumulator of {self._plan.params.accumulator.bits} bits overflows in cycle {cycle}, "
+                f"row {row}, column {col}"
+            )
+
+    def _keep(self, events: IntArray, group: int) -> None:
+        folds_a_group = len(self._plan.folds) // self._plan.step.groups
+        moved = events.copy()
+        moved[:, 0] += group * self._plan.timing.total_cycles(folds_a_group)
+        together = np.concatenate([self._events, moved])
+        self._events = sort_events(together)[: self._max_events]
+
+
+def fold_size(fold: Fold) -> int:
+    """Number of outputs that a fold covers."""
+    rows, cols = fold.out_rows, fold.out_cols
+    return int((rows.stop - rows.start) * (cols.stop - cols.start))

@@ -1,0 +1,191 @@
+"""Runs the planned layers on the machine, one after the other, with data or for timing alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import simpy
+
+from hwsim.array.dataflows import rules
+from hwsim.array.engine import Engine
+from hwsim.array.params import Dataflow
+from hwsim.config.arch import ArchSpec
+from hwsim.counts import Counts
+from hwsim.machine.data import ProductData
+from hwsim.machine.memory import Dram, Process
+from hwsim.machine.product import ProductRun
+from hwsim.machine.timeline import Span, split
+from hwsim.mapping.plan import LayerPlan, ProductPlan
+from hwsim.network.steps import ElementwiseStep, LutStep
+from hwsim.numerics.formats import IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleData:
+    """What a run with data starts from: codes of the network's input, flat, and the engine that steps the folds."""
+
+    codes: IntArray
+    engine: Engine
+    max_events: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerRun:
+    """One layer as it ran.
+
+    ``cycles`` shares out ``total_cycles`` by class. ``output`` (flat), ``per_pe`` and ``events`` (cycle, row, col)
+    are what a run with data computed, None in a timing run or, for the last two, without a matrix product.
+    """
+
+    plan: LayerPlan
+    start_cycle: int
+    total_cycles: int
+    cycles: dict[str, int]
+    counts: Counts
+    output: IntArray | None = None
+    per_pe: IntArray | None = None
+    events: IntArray | None = None
+
+
+def run_machine(layers: Sequence[LayerPlan], spec: ArchSpec, data: SampleData | None = None) -> list[LayerRun]:
+    """Run the layers in order; each starts when the one before has been written back.
+
+    With ``data`` the transfers carry codes, every fold is stepped on what is in the scratchpads, and each layer's
+    output is what write-back has assembled. Without, the same processes take the same cycles.
+
+    Raises:
+        AccumulatorOverflowError: an add overflowed under ``overflow: error``.
+        CheckFailedError: a fold read operands that no transfer had brought.
+    """
+    env = simpy.Environment()
+    dram = Dram(env, spec.dram)
+    runs: list[LayerRun] = []
+    codes = data.codes if data else None
+    for layer in layers:
+        one = _LayerProcess(env, dram, spec, layer, data, codes)
+        start = int(env.now)
+        env.run(env.process(one.run()))
+        runs.append(one.result(start, int(env.now)))
+        codes = runs[-1].output
+    return runs
+
+
+class _LayerProcess:
+    """One layer: its product, the steps after it, and the write-back."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        dram: Dram,
+        spec: ArchSpec,
+        plan: LayerPlan,
+        data: SampleData | None,
+        codes: IntArray | None,
+    ) -> None:
+        self._env, self._dram, self._spec, self._plan = env, dram, spec, plan
+        self._codes = codes
+        self._spans: list[Span] = []
+        self._product_data = None
+        if plan.product is not None and data is not None and codes is not None:
+            self._product_data = ProductData(plan.product, data.engine, codes, data.max_events)
+
+    def run(self) -> Process:
+        """Run until the output is in DRAM."""
+        plan = self._plan
+        writes_blocks = plan.product is not None and not plan.after
+        if plan.product is None:
+            yield from self._timed("load_stall", self._read_input())
+        else:
+            product = ProductRun(
+                self._env,
+                self._dram,
+                self._spec,
+                plan.product,
+                self._product_data,
+                self._spans.append,
+                write_blocks=writes_blocks,
+            )
+            yield from product.run()
+        if self._product_data is not None:
+            self._product_data.stop_on_overflow(plan.name)
+            self._codes = self._product_data.output.reshape(-1)
+        for step in plan.after:
+            yield from self._timed("vector", self._step(step))
+        if not writes_blocks:
+            yield from self._timed("write_stall", self._dram.occupy(plan.output_elements * plan.element_bits))
+
+    def result(self, start: int, end: int) -> LayerRun:
+        """Return the finished layer."""
+        found = self._product_data
+        return LayerRun(
+            plan=self._plan,
+            start_cycle=start,
+            total_cycles=end - start,
+            cycles=split(self._spans, start, end),
+            counts=layer_counts(self._plan, self._spec),
+            output=self._codes,
+            per_pe=found.per_pe if found else None,
+            events=found.events if found else None,
+        )
+
+    def _read_input(self) -> Process:
+        yield from self._dram.occupy(self._plan.input_bits)
+        yield self._env.timeout(self._dram.latency_cycles)
+
+    def _step(self, step: ElementwiseStep) -> Process:
+        lanes = self._spec.activation_lut.lanes if isinstance(step, LutStep) else self._spec.vector_unit.lanes
+        yield self._env.timeout(-(-step.operations // lanes))
+        if self._codes is not None:
+            self._codes = step.compute(self._codes[np.newaxis])[0]
+
+    def _timed(self, kind: str, process: Process) -> Process:
+        begun = int(self._env.now)
+        yield from process
+        self._spans.append(Span(kind, begun, int(self._env.now)))
+
+
+def layer_counts(plan: LayerPlan, spec: ArchSpec) -> Counts:
+    """Count the actions of one layer for one sample: array, memories, requantizer, LUT and vector unit.
+
+    Memory actions count bits. Padding taps are read from the activation scratchpad like other elements.
+    """
+    counts = Counts()
+    elements = plan.input_bits // plan.element_bits
+    if plan.product is not None:
+        counts.update(product_counts(plan.product, spec))
+        elements = plan.product.step.outputs
+        counts["output_scratchpad", "write_bits"] += elements * plan.element_bits
+    else:
+        counts["dram", "read_bits"] += plan.input_bits
+        counts["output_scratchpad", "write_bits"] += plan.input_bits
+    for step in plan.after:
+        counts.update(step.counts)
+        counts["output_scratchpad", "read_bits"] += elements * plan.element_bits
+        counts["output_scratchpad", "write_bits"] += step.outputs * plan.element_bits
+        elements = step.outputs
+    counts["output_scratchpad", "read_bits"] += elements * plan.element_bits
+    counts["dram", "write_bits"] += elements * plan.element_bits
+    return counts
+
+
+def product_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
+    """Count what the array, its operands' memories, the accumulator buffer and the requantizer do."""
+    step, groups = plan.step, plan.step.groups
+    counts = rules(plan.params.dataflow).counts(step.shape, plan.params).scaled(groups)
+    for name, operand in (("activation_scratchpad", plan.activations), ("weight_scratchpad", plan.weights)):
+        loaded = sum(transfer.bits for transfer in operand.transfers)
+        counts["dram", "read_bits"] += loaded
+        counts[name, "write_bits"] += loaded
+        counts[name, "read_bits"] += sum(operand.read_bits)
+    if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
+        counts["accumulator_buffer", "write"] += step.outputs
+    counts["accumulator_buffer", "read"] += step.outputs
+    if spec.requantizer.scheme != "power_of_two":
+        counts["requantizer", "multiply"] += step.outputs
+    counts["requantizer", "add"] += step.outputs
+    counts["requantizer", "shift"] += step.outputs
+    if step.adds_row_sums:
+        counts["requantizer", "row_sum_add"] += groups * step.shape.out_rows * step.shape.depth
+    return counts

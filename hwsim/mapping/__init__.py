@@ -1,0 +1,1 @@
+"""Mapping: which folds a layer is cut into, and which transfers bring their operands."""

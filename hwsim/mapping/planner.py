@@ -1,0 +1,203 @@
+"""Plans layers for a machine: residency of operands in scratchpads, transfers in the order of the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from hwsim.array.dataflows import rules
+from hwsim.array.params import ArrayParams
+from hwsim.config.arch import ScratchpadSpec, ScratchpadsSpec
+from hwsim.errors import ConfigError
+from hwsim.mapping.plan import GroupFold, LayerPlan, OperandPlan, ProductPlan, Transfer
+from hwsim.network.steps import PADDING, ElementwiseStep, MatmulStep, MoveStep, Step
+
+BITS_PER_BYTE = 8
+
+
+def plan_network(
+    steps: Sequence[Step],
+    params: Mapping[str, ArrayParams],
+    scratchpads: ScratchpadsSpec,
+    *,
+    input_elements: int,
+    element_bits: int,
+) -> tuple[LayerPlan, ...]:
+    """Return the layers in order; a layer is a matrix product with the steps that follow it on other units.
+
+    Args:
+        steps: the lowered network, each step reading what the one before it wrote.
+        params: the array of each matrix product, by step name.
+        scratchpads: capacities.
+        input_elements: elements of the network's input.
+        element_bits: width of activations in memory.
+
+    Raises:
+        ConfigError: one line for each operand that does not fit its scratchpad, with demand, capacity and levers.
+    """
+    layers: list[LayerPlan] = []
+    problems: list[str] = []
+    elements = input_elements
+    for product, after in _layers(steps):
+        chain: list[Step] = [*([product] if product else []), *after]
+        try:
+            _check_outputs(chain, element_bits, scratchpads.outputs)
+            layers.append(
+                LayerPlan(
+                    name=chain[0].name,
+                    product=plan_product(product, params[product.name], scratchpads) if product else None,
+                    after=tuple(step for step in after if not isinstance(step, MoveStep)),
+                    input=chain[0].input,
+                    output=chain[-1].output,
+                    input_bits=elements * element_bits,
+                    element_bits=element_bits,
+                )
+            )
+        except ConfigError as error:
+            problems += error.problems
+        elements = chain[-1].outputs
+    if problems:
+        raise ConfigError(problems)
+    return tuple(layers)
+
+
+def _layers(steps: Sequence[Step]) -> Iterator[tuple[MatmulStep | None, list[ElementwiseStep]]]:
+    """Cut the steps in front of every matrix product."""
+    product: MatmulStep | None = None
+    after: list[ElementwiseStep] = []
+    for step in steps:
+        if isinstance(step, MatmulStep):
+            if product or after:
+                yield product, after
+            product, after = step, []
+        elif isinstance(step, ElementwiseStep):
+            after.append(step)
+    yield product, after
+
+
+def plan_product(step: MatmulStep, params: ArrayParams, scratchpads: ScratchpadsSpec) -> ProductPlan:
+    """Cut a matrix product into folds and choose how its operands reach the array.
+
+    Raises:
+        ConfigError: an operand's slice for one fold does not fit a slot of its scratchpad.
+    """
+    dataflow = rules(params.dataflow)
+    in_group = list(dataflow.folds(step.shape, params))
+    folds = tuple(GroupFold(group, fold, fold is in_group[-1]) for group in range(step.groups) for fold in in_group)
+    activations = _Operand("activations", step.name, scratchpads.activations, step.activation_format.bits)
+    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_format.bits)
+    return ProductPlan(
+        step=step,
+        params=params,
+        timing=dataflow.timing(step.shape, params),
+        folds=folds,
+        activations=activations.plan(*_activation_uses(step, folds)),
+        weights=weights.plan(*_weight_uses(step, folds)),
+    )
+
+
+class _Operand:
+    """One operand of a product and the scratchpad that holds it."""
+
+    def __init__(self, name: str, layer: str, scratchpad: ScratchpadSpec, bits: int) -> None:
+        self._name, self._layer, self._scratchpad, self._bits = name, layer, scratchpad, bits
+
+    def plan(self, uses: list[tuple[Any, Any, int]], elements: int, reads: list[int]) -> OperandPlan:
+        """Keep the whole operand if it fits, else stream it slice by slice.
+
+        Args:
+            uses: for each fold a key of its slice, the slice's place in the tensor, its number of elements.
+            elements: of the whole operand.
+            reads: elements that each fold reads from the scratchpad.
+        """
+        read_bits = tuple(count * self._bits for count in reads)
+        capacity_bits = self._scratchpad.capacity_bytes * BITS_PER_BYTE
+        if elements * self._bits <= capacity_bits:
+            return OperandPlan(tuple(self._resident(uses)), None, read_bits)
+        slots = 2 if self._scratchpad.double_buffered else 1
+        demand = max(count for _, _, count in uses) * self._bits
+        if demand > capacity_bits // slots:
+            raise ConfigError(self._too_large(demand, slots))
+        return OperandPlan(tuple(self._streamed(uses)), slots, read_bits)
+
+    def _resident(self, uses: list[tuple[Any, Any, int]]) -> Iterator[Transfer]:
+        """Bring each element with the first fold that reads it."""
+        last = len(uses) - 1
+        seen: set[Any] = set()
+        arrived = np.zeros(0, np.int64)
+        for number, (key, place, count) in enumerate(uses):
+            if key in seen:
+                continue
+            seen.add(key)
+            if isinstance(place, np.ndarray):  # slices of activations share elements where windows overlap
+                fresh = np.setdiff1d(place, arrived, assume_unique=True)
+                arrived = np.union1d(arrived, fresh)
+                if fresh.size:
+                    yield Transfer(fresh, fresh.size * self._bits, number, last)
+            else:
+                yield Transfer(place, count * self._bits, number, last)
+
+    def _streamed(self, uses: list[tuple[Any, Any, int]]) -> Iterator[Transfer]:
+        """Bring a slice whenever it is another one than the fold before read."""
+        for _, run in groupby(enumerate(uses), key=lambda use: use[1][0]):
+            folds = list(run)
+            first, (_, place, count) = folds[0]
+            yield Transfer(place, count * self._bits, first, folds[-1][0])
+
+    def _too_large(self, demand_bits: int, slots: int) -> str:
+        half = "half of it, as it is double-buffered" if slots == 2 else "all of it"
+        return (
+            f"layer {self._layer}: one fold's {self._name} need {-(-demand_bits // BITS_PER_BYTE)} bytes; the "
+            f"scratchpad for {self._name} has {self._scratchpad.capacity_bytes} ({half}); levers: "
+            f"scratchpads.{self._name}.capacity_bytes, fewer bits, another dataflow, fewer rows or columns"
+        )
+
+
+def _activation_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
+    """Return for each fold (key, distinct input elements, their number); the input's size; elements read."""
+    known: dict[Any, np.ndarray] = {}
+    uses, reads = [], []
+    for one in folds:
+        key = (one.group, one.fold.out_rows.start, one.fold.depth.start)
+        window = step.gather[one.group, one.fold.out_rows, one.fold.depth]
+        if key not in known:
+            distinct = np.unique(window)
+            known[key] = distinct[distinct != PADDING]
+        uses.append((key, known[key], known[key].size))
+        reads.append(window.size)
+    return uses, int(step.gather.max()) + 1, reads
+
+
+def _weight_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
+    """Return for each fold (key, slice of (groups, depth, out_cols), elements); the tensor's size; elements read."""
+    uses, reads = [], []
+    for one in folds:
+        place = (one.group, one.fold.depth, one.fold.out_cols)
+        count = _length(one.fold.depth) * _length(one.fold.out_cols)
+        uses.append(((one.group, one.fold.depth.start, one.fold.out_cols.start), place, count))
+        reads.append(count)
+    return uses, step.weights.size, reads
+
+
+def _length(piece: slice) -> int:
+    return int(piece.stop - piece.start)
+
+
+def _check_outputs(chain: Sequence[Step], element_bits: int, scratchpad: ScratchpadSpec) -> None:
+    """Refuse a layer whose outputs do not fit while later steps wait for all of them.
+
+    Raises:
+        ConfigError: they do not; names demand, capacity and levers.
+    """
+    waiting = [step for step in chain if not isinstance(step, MoveStep)]
+    if len(waiting) < 2 and isinstance(chain[0], MatmulStep):
+        return  # outputs leave block by block
+    demand = -(-max(step.outputs for step in waiting) * element_bits // BITS_PER_BYTE)
+    if demand > scratchpad.capacity_bytes:
+        raise ConfigError(
+            f"layer {chain[0].name}: its outputs need {demand} bytes; the scratchpad for outputs has "
+            f"{scratchpad.capacity_bytes}; levers: scratchpads.outputs.capacity_bytes, fewer bits"
+        )
