@@ -1,0 +1,243 @@
+"""The specification of an architecture: array, units, memories, quantization. The defaults are edge16's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from hwsim.config.base import Conflict, ListInput, Name, SchemaVersion, Spec, refuse
+from hwsim.config.wording import listed, shown
+from hwsim.errors import did_you_mean
+from hwsim.registry import CALIBRATORS, names
+
+LARGEST_ACCUMULATOR_BITS = 63
+LARGEST_DOUBLE_ROUNDING_BITS = 32
+DOUBLE_ROUNDING_MULTIPLIER_BITS = 31
+
+
+class ArraySpec(Spec):
+    """The systolic array: its shape, its dataflow and the widths of its registers."""
+
+    rows: int = Field(default=16, ge=1, le=1024, description="Rows of processing elements (PEs)")
+    cols: int = Field(default=16, ge=1, le=1024, description="Columns of processing elements (PEs)")
+    dataflow: Literal["output_stationary", "weight_stationary", "input_stationary"] = Field(
+        default="output_stationary", description="Which operand stays in the PEs while the others flow"
+    )
+    fold_overlap: Literal["none", "drain", "full"] = Field(
+        default="none",
+        description="How consecutive folds overlap: none; drain (output_stationary only: shadow registers take "
+        "the sums while the next fold computes); full (the next fold also loads and fills under this one)",
+    )
+    weight_bits: int = Field(default=8, ge=2, le=16, description="Width of a weight operand, in bits")
+    activation_bits: int = Field(default=8, ge=2, le=16, description="Width of an activation operand, in bits")
+    guard_bits: int = Field(
+        default=8,
+        ge=-4,
+        le=47,
+        description="Accumulator bits beyond weight_bits + activation_bits; negative to show what breaks",
+    )
+    overflow: Literal["wrap", "saturate", "error"] = Field(
+        default="saturate",
+        description="What an add does whose result lies outside the accumulator; error stops the run",
+    )
+    zero_point: Literal["folded", "operand"] = Field(
+        default="folded",
+        description="Where zero points are subtracted: folded into the bias after the array, or from the "
+        "operand that enters a PE (one more product bit per offset operand)",
+    )
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Width of the signed accumulator, in bits: 2 to 63."""
+        return self.weight_bits + self.activation_bits + self.guard_bits
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong between dataflow and overlap, and with the accumulator's width."""
+        if self.fold_overlap == "drain" and self.dataflow != "output_stationary":
+            text = f"drain needs dataflow output_stationary, not {self.dataflow}"
+            yield Conflict(("fold_overlap",), text, others=(("dataflow",),))
+        if not 2 <= self.accumulator_bits <= LARGEST_ACCUMULATOR_BITS:
+            text = (
+                f"weight_bits {self.weight_bits} + activation_bits {self.activation_bits} + guard_bits "
+                f"{self.guard_bits} make an accumulator of {self.accumulator_bits} bits; "
+                f"allowed: 2 to {LARGEST_ACCUMULATOR_BITS}"
+            )
+            yield Conflict(("guard_bits",), text, others=(("weight_bits",), ("activation_bits",)))
+
+
+class RequantizerSpec(Spec):
+    """The units that scale accumulators to the output's width."""
+
+    scheme: Literal["fixed_point", "power_of_two", "float"] = Field(
+        default="fixed_point",
+        description="How the scale is applied: integer multiplier and shift, shift alone, or float32 multiply",
+    )
+    rounding: Literal["single", "double", "floor", "half_even"] = Field(
+        default="single",
+        description="single: half up, once; double: gemmlowp's two steps (accumulators up to 32 bits, "
+        "31 multiplier bits); floor; half_even. The float scheme always rounds half to even",
+    )
+    multiplier_bits: int = Field(
+        default=31, ge=8, le=32, description="Width of the fixed_point multiplier, in bits, without a sign"
+    )
+    lanes: int = Field(default=16, ge=1, le=4096, description="Values requantized in one cycle")
+    pipeline_cycles: int = Field(default=4, ge=0, le=1024, description="Latency of the pipeline, in cycles")
+    bias: Literal["requantizer", "preload"] = Field(
+        default="requantizer",
+        description="Where the bias is added: after the array, or as the value the accumulator starts with",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield why double rounding is not defined for this scheme or multiplier."""
+        if self.rounding != "double":
+            return
+        if self.scheme == "float":
+            text = "double needs scheme fixed_point or power_of_two, not float"
+            yield Conflict(("rounding",), text, others=(("scheme",),))
+        if self.scheme == "fixed_point" and self.multiplier_bits != DOUBLE_ROUNDING_MULTIPLIER_BITS:
+            text = f"rounding double needs {DOUBLE_ROUNDING_MULTIPLIER_BITS} bits, not {self.multiplier_bits}"
+            yield Conflict(("multiplier_bits",), text, others=(("rounding",), ("scheme",)))
+
+
+class LutSpec(Spec):
+    """The lookup table for activation functions such as sigmoid and tanh."""
+
+    entries: int = Field(default=256, ge=2, le=65536, description="Number of table entries")
+    input_range: Annotated[tuple[float, float], ListInput] = Field(
+        default=(-8.0, 8.0), description="Lowest and highest real input that the table covers; low < high"
+    )
+    output_bits: int = Field(default=8, ge=2, le=16, description="Width of an entry, in bits")
+    interpolation: Literal["none", "linear"] = Field(default="none", description="Between neighbouring entries")
+    lanes: int = Field(default=16, ge=1, le=4096, description="Look-ups in one cycle")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield whether the input range is empty."""
+        low, high = self.input_range
+        if low >= high:
+            yield Conflict(("input_range",), f"the lower end {low:g} must be below the upper end {high:g}")
+
+
+class VectorUnitSpec(Spec):
+    """The unit for everything that is no matrix product, requantization or look-up, such as pooling."""
+
+    lanes: int = Field(default=16, ge=1, le=4096, description="Values processed in one cycle")
+
+
+class ScratchpadSpec(Spec):
+    """One on-chip memory between DRAM and the array."""
+
+    capacity_bytes: int = Field(default=65536, ge=1, le=2**40, description="Size, in bytes")
+    bytes_per_cycle: int = Field(default=16, ge=1, le=65536, description="Bandwidth, in bytes per cycle")
+    double_buffered: bool = Field(
+        default=True,
+        description="Whether one half is filled while the other is used; each half has half the size",
+    )
+
+
+class ScratchpadsSpec(Spec):
+    """The three on-chip memories."""
+
+    activations: ScratchpadSpec = Field(default=ScratchpadSpec(), description="Holds the layer's inputs")
+    weights: ScratchpadSpec = Field(default=ScratchpadSpec(), description="Holds the layer's weights")
+    outputs: ScratchpadSpec = Field(default=ScratchpadSpec(), description="Holds the layer's outputs")
+
+
+class DramSpec(Spec):
+    """The off-chip memory."""
+
+    type: Name = Field(
+        default="lpddr4", description="Kind of DRAM: a name for reports; its energy is the energy table's"
+    )
+    bytes_per_cycle: int = Field(
+        default=8, ge=1, le=65536, description="Bandwidth, in bytes per cycle of the accelerator's clock"
+    )
+    latency_cycles: int = Field(
+        default=100, ge=0, le=1_000_000, description="From a request to its first byte, in cycles"
+    )
+
+
+def _narrow_by_default(weights: dict[str, Any]) -> bool:
+    return bool(weights["symmetric"] and weights["signed"])
+
+
+class WeightQuantizationSpec(Spec):
+    """How real weights become integers of ``array.weight_bits``."""
+
+    symmetric: bool = Field(default=True, description="Whether the zero point is 0")
+    granularity: Literal["per_tensor", "per_channel"] = Field(
+        default="per_channel", description="One scale for the whole tensor, or one for each output channel"
+    )
+    signed: bool = Field(default=True, description="Whether the integers are signed")
+    narrow_range: bool = Field(
+        default_factory=_narrow_by_default,
+        description="Whether the most negative integer is left unused, so that the range is symmetric; needs "
+        "symmetric and signed; default: true for symmetric signed weights, otherwise false",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield why the range cannot be narrow."""
+        if self.narrow_range and not (self.symmetric and self.signed):
+            missing = "symmetric" if not self.symmetric else "signed"
+            text = f"true needs symmetric and signed weights, and {missing} is false"
+            yield Conflict(("narrow_range",), text, others=(("symmetric",), ("signed",)))
+
+
+class ActivationQuantizationSpec(Spec):
+    """How real activations become integers of ``array.activation_bits``."""
+
+    symmetric: bool = Field(default=False, description="Whether the zero point is 0")
+    signed: bool = Field(default=True, description="Whether the integers are signed")
+
+
+class QuantizationSpec(Spec):
+    """How a network of real numbers becomes one of integers; one that is quantized already keeps its own."""
+
+    weights: WeightQuantizationSpec = Field(default=WeightQuantizationSpec(), description="Weights")
+    activations: ActivationQuantizationSpec = Field(
+        default=ActivationQuantizationSpec(), description="Activations, always one scale per tensor"
+    )
+    calibrator: str = Field(
+        default="min_max",
+        description="How the range of an activation is found from samples; a registered name",
+    )
+
+    @field_validator("calibrator")
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        known = names(CALIBRATORS)
+        if known and name not in known:
+            text = f"unknown calibrator {shown(name)}; allowed: {listed(known)}{did_you_mean(name, known)}"
+            refuse([Conflict((), text)])
+        return name
+
+
+class ArchSpec(Spec):
+    """One accelerator."""
+
+    schema_version: SchemaVersion = Field(description="Version of this file's format: 1")
+    name: Name = Field(default="unnamed", description="Name of the architecture in results")
+    description: str = Field(default="", description="What the architecture is for")
+    clock_hz: float = Field(default=500e6, gt=0, le=1e12, description="Clock frequency, in hertz")
+    array: ArraySpec = Field(default=ArraySpec(), description="The systolic array")
+    requantizer: RequantizerSpec = Field(default=RequantizerSpec(), description="The requantization units")
+    activation_lut: LutSpec = Field(default=LutSpec(), description="The activation lookup table")
+    vector_unit: VectorUnitSpec = Field(default=VectorUnitSpec(), description="The vector unit")
+    scratchpads: ScratchpadsSpec = Field(default=ScratchpadsSpec(), description="The on-chip memories")
+    dram: DramSpec = Field(default=DramSpec(), description="The off-chip memory")
+    quantization: QuantizationSpec = Field(
+        default=QuantizationSpec(), description="How a network of real numbers is quantized"
+    )
+    energy_table: str = Field(default="horowitz_45nm", min_length=1, description="Name of the table of energies")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield whether double rounding meets an accumulator too wide for it."""
+        bits = self.array.accumulator_bits
+        if self.requantizer.rounding == "double" and bits > LARGEST_DOUBLE_ROUNDING_BITS:
+            text = (
+                f"double needs an accumulator of at most {LARGEST_DOUBLE_ROUNDING_BITS} bits, and "
+                f"array.weight_bits + array.activation_bits + array.guard_bits make {bits}"
+            )
+            widths = tuple(("array", key) for key in ("weight_bits", "activation_bits", "guard_bits"))
+            yield Conflict(("requantizer", "rounding"), text, others=widths)
