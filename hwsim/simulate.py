@@ -189,6 +189,16 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     )
 
 
+def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, IntArray]:
+    """Return the codes of every activation tensor by name, (samples, *shape), as the array computes them."""
+    compiled = compile_workload(spec, chosen.workload)
+    codes = compiled.input_quantization.quantize(chosen.inputs.reshape(len(chosen.inputs), -1))
+    outputs = {step.output: step.output_shape for step in compiled.steps}
+    run = run_integer(compiled.steps, compiled.params, codes, keep=list(outputs))
+    tensors = {compiled.steps[0].input: codes.reshape(chosen.inputs.shape)}
+    return tensors | {name: run.values[name].reshape(-1, *shape) for name, shape in outputs.items()}
+
+
 def lowering_options(spec: ArchSpec) -> LoweringOptions:
     """Say what the hardware round the array is, in the network's terms."""
     requantizer, lut = spec.requantizer, spec.activation_lut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -78,3 +79,16 @@ def _integers(name: str, values: Any) -> IntArray:
     if array.dtype == np.uint64 or not np.issubdtype(array.dtype, np.integer):
         raise ConfigError(f"{name} of type {array.dtype}; allowed: integers up to 64 bits, signed")
     return array.astype(np.int64)
+
+
+def compile_functional_kernels(accumulator_words: Iterable[int] = (32, 64)) -> None:
+    """Compile the functional engine's kernels, or load them from the cache, before processes that need them start.
+
+    ``accumulator_words`` are the register widths to compile for, 32 or 64 bits.
+    """
+    for word in accumulator_words:
+        bits = 2 if word == 32 else 16
+        most_negative = np.full((1, 3), -(1 << (bits - 1)), np.int64)  # overflows, so that every add is checked
+        for dataflow in ("output_stationary", "weight_stationary"):
+            params = array_params(2, 1, dataflow, weight_bits=bits, activation_bits=bits, guard_bits=0)
+            make_engine("functional").gemm(params, most_negative, most_negative.T, max_events=0)

@@ -45,15 +45,15 @@ class Dram:
             yield self._env.timeout(cycles_for(bits, self._spec.bytes_per_cycle))
 
 
-class ReadPort:
-    """The scratchpad port that feeds the array; the port that DRAM writes through is another one."""
+class Port:
+    """A scratchpad's port on the side of the array; the port on the side of DRAM is another one."""
 
     def __init__(self, env: simpy.Environment, spec: ScratchpadSpec) -> None:
         self._env, self._spec = env, spec
         self._port = simpy.Resource(env, capacity=1)
 
-    def feed(self, bits: int) -> Process:
-        """Return when the port has read ``bits``."""
+    def pass_through(self, bits: int) -> Process:
+        """Return when ``bits`` have passed, in or out."""
         with self._port.request() as turn:
             yield turn
             yield self._env.timeout(cycles_for(bits, self._spec.bytes_per_cycle))

@@ -11,7 +11,7 @@ import simpy
 from hwsim.array.params import Dataflow
 from hwsim.config.arch import ArchSpec
 from hwsim.machine.data import ProductData, fold_size
-from hwsim.machine.memory import BITS_PER_BYTE, Dram, Process, ReadPort, ScratchpadData
+from hwsim.machine.memory import BITS_PER_BYTE, Dram, Port, Process, ScratchpadData
 from hwsim.machine.timeline import Span
 from hwsim.mapping.plan import GroupFold, OperandPlan, ProductPlan, Transfer
 
@@ -31,7 +31,7 @@ class Operand:
     """One operand's way from DRAM to the array: a loader that runs ahead of the folds, as far as slots allow."""
 
     def __init__(
-        self, env: simpy.Environment, dram: Dram, plan: OperandPlan, port: ReadPort, data: ScratchpadData | None
+        self, env: simpy.Environment, dram: Dram, plan: OperandPlan, port: Port, data: ScratchpadData | None
     ) -> None:
         self._env, self._dram, self._plan, self._port, self._data = env, dram, plan, port, data
         self._slots = simpy.Container(env, plan.slots, init=plan.slots) if plan.slots else None
@@ -52,7 +52,7 @@ class Operand:
         return self._env.process(self._feed(fold))
 
     def _feed(self, fold: int) -> Process:
-        yield from self._port.feed(self._plan.read_bits[fold])
+        yield from self._port.pass_through(self._plan.read_bits[fold])
         if self._slots is None:
             return
         for transfer in self._by_last[fold]:
@@ -103,12 +103,13 @@ class ProductRun:
         self._data, self._note, self._write_blocks = data, note, write_blocks
         pads = spec.scratchpads
         self._activations = Operand(
-            env, dram, plan.activations, ReadPort(env, pads.activations), data.activations if data else None
+            env, dram, plan.activations, Port(env, pads.activations), data.activations if data else None
         )
-        self._weights = Operand(env, dram, plan.weights, ReadPort(env, pads.weights), data.weights if data else None)
+        self._weights = Operand(env, dram, plan.weights, Port(env, pads.weights), data.weights if data else None)
         self._banks = simpy.Container(env, ACCUMULATOR_BANKS, init=ACCUMULATOR_BANKS)
         self._blocks = simpy.Store(env)
         space = pads.outputs.capacity_bytes * BITS_PER_BYTE
+        self._output_port = Port(env, pads.outputs)
         self._space = simpy.Container(env, space, init=space)
         is_output_stationary = plan.params.dataflow is Dataflow.OUTPUT_STATIONARY
         self._fold = self._output_stationary_fold if is_output_stationary else self._streaming_fold
@@ -203,8 +204,9 @@ class ProductRun:
             if self._write_blocks:
                 yield self._space.get(bits)
             begun = self._env.now
-            lanes = self._spec.requantizer.lanes
-            yield self._env.timeout(-(-block.elements // lanes)) & block.complete
+            lanes = self._env.timeout(-(-block.elements // self._spec.requantizer.lanes))
+            stored = self._env.process(self._output_port.pass_through(bits))
+            yield lanes & stored & block.complete
             self._span("requantize", begun)
             if self._data is not None:
                 self._data.requantize(block.one)

@@ -44,18 +44,17 @@ def plan_network(
     for product, after in _layers(steps):
         chain: list[Step] = [*([product] if product else []), *after]
         try:
-            _check_outputs(chain, element_bits, scratchpads.outputs)
-            layers.append(
-                LayerPlan(
-                    name=chain[0].name,
-                    product=plan_product(product, params[product.name], scratchpads) if product else None,
-                    after=tuple(step for step in after if not isinstance(step, MoveStep)),
-                    input=chain[0].input,
-                    output=chain[-1].output,
-                    input_bits=elements * element_bits,
-                    element_bits=element_bits,
-                )
+            layer = LayerPlan(
+                name=chain[0].name,
+                product=plan_product(product, params[product.name], scratchpads) if product else None,
+                after=tuple(step for step in after if not isinstance(step, MoveStep)),
+                input=chain[0].input,
+                output=chain[-1].output,
+                input_bits=elements * element_bits,
+                element_bits=element_bits,
             )
+            _check_outputs(layer, scratchpads.outputs)
+            layers.append(layer)
         except ConfigError as error:
             problems += error.problems
         elements = chain[-1].outputs
@@ -186,18 +185,24 @@ def _length(piece: slice) -> int:
     return int(piece.stop - piece.start)
 
 
-def _check_outputs(chain: Sequence[Step], element_bits: int, scratchpad: ScratchpadSpec) -> None:
-    """Refuse a layer whose outputs do not fit while later steps wait for all of them.
+def _check_outputs(layer: LayerPlan, scratchpad: ScratchpadSpec) -> None:
+    """Refuse outputs that do not fit: all of them where later steps wait for them, else one block at a time.
 
     Raises:
         ConfigError: they do not; names demand, capacity and levers.
     """
-    waiting = [step for step in chain if not isinstance(step, MoveStep)]
-    if len(waiting) < 2 and isinstance(chain[0], MatmulStep):
-        return  # outputs leave block by block
-    demand = -(-max(step.outputs for step in waiting) * element_bits // BITS_PER_BYTE)
-    if demand > scratchpad.capacity_bytes:
+    sizes = [step.outputs for step in layer.after]
+    slots, what = 1, "its outputs need"
+    if layer.product is not None and layer.after:
+        sizes.append(layer.product.step.outputs)
+    elif layer.product is not None:
+        sizes = [_length(one.fold.out_rows) * _length(one.fold.out_cols) for one in layer.product.folds]
+        slots, what = (2 if scratchpad.double_buffered else 1), "the outputs of one fold need"
+    demand = -(-max(sizes, default=0) * layer.element_bits // BITS_PER_BYTE)
+    if demand > scratchpad.capacity_bytes // slots:
+        half = "half of it, as it is double-buffered" if slots == 2 else "all of it"
         raise ConfigError(
-            f"layer {chain[0].name}: its outputs need {demand} bytes; the scratchpad for outputs has "
-            f"{scratchpad.capacity_bytes}; levers: scratchpads.outputs.capacity_bytes, fewer bits"
+            f"layer {layer.name}: {what} {demand} bytes; the scratchpad for outputs has "
+            f"{scratchpad.capacity_bytes} ({half}); levers: scratchpads.outputs.capacity_bytes, fewer bits, "
+            "another dataflow"
         )

@@ -1,0 +1,67 @@
+"""Holds the two engines against each other on a whole network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.array.gemm import EngineName, make_engine
+from hwsim.config.arch import ArchSpec
+from hwsim.errors import CheckFailedError
+from hwsim.machine.machine import LayerRun, SampleData, run_machine
+from hwsim.numerics.formats import IntArray
+from hwsim.simulate import MAX_EVENTS, Compiled, Samples, compile_workload
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAgreement:
+    """What was compared and found equal: layers, machine cycles, output codes, overflow events and their counts."""
+
+    layers: int
+    cycles: int
+    outputs: int
+    overflow_events: int
+
+
+def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
+    """Run the first sample on the machine with both engines and compare every layer.
+
+    Raises:
+        CheckFailedError: naming the first layer, and in it the first output, PE or event, that differs.
+    """
+    compiled = compile_workload(spec, chosen.workload)
+    codes = compiled.input_quantization.quantize(chosen.inputs[:1].reshape(1, -1))[0]
+    stepped, functional = (_run(compiled, spec, codes, name) for name in ("stepped", "functional"))
+    for one, other in zip(stepped, functional, strict=True):
+        _compare(one, other)
+    return EngineAgreement(
+        layers=len(stepped),
+        cycles=sum(one.total_cycles for one in stepped),
+        outputs=sum(one.output.size for one in stepped if one.output is not None),
+        overflow_events=sum(int(one.per_pe.sum()) for one in stepped if one.per_pe is not None),
+    )
+
+
+def _run(compiled: Compiled, spec: ArchSpec, codes: IntArray, engine: EngineName) -> list[LayerRun]:
+    return run_machine(compiled.layers, spec, SampleData(codes, make_engine(engine), MAX_EVENTS))
+
+
+def _compare(stepped: LayerRun, functional: LayerRun) -> None:
+    layer = stepped.plan.name
+    pairs = (
+        ("output element", stepped.output, functional.output),
+        ("overflow count of PE", stepped.per_pe, functional.per_pe),
+        ("overflow event", stepped.events, functional.events),
+        ("total cycles", np.array(stepped.total_cycles), np.array(functional.total_cycles)),
+    )
+    for what, one, other in pairs:
+        if one is None or other is None:
+            continue
+        if one.shape != other.shape:
+            raise CheckFailedError(f"layer {layer}: {len(one)} {what}s stepped, {len(other)} functional")
+        differing = np.argwhere(one != other)
+        if len(differing):
+            place = tuple(int(part) for part in differing[0])
+            where = f" {list(place)}" if place else ""
+            raise CheckFailedError(f"layer {layer}: {what}{where} is {one[place]} stepped, {other[place]} functional")

@@ -1,0 +1,166 @@
+"""Runs a sweep: points in parallel processes, results stored one by one, done points skipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from hwsim import __version__
+from hwsim.array.gemm import compile_functional_kernels
+from hwsim.config.load import LoadedSweep
+from hwsim.config.overrides import apply_overrides
+from hwsim.config.sweep import expand
+from hwsim.readers.native import read_workload
+from hwsim.results.points import write_points_csv
+from hwsim.results.run_result import RunResult
+from hwsim.results.store import ResultStore, StoredPoint, SweepPoint
+from hwsim.sweep.worker import Outcome, Task, one_thread_each, run_task, start_worker
+
+WORKER_DIED = "the worker process died (out of memory, or killed)"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStart:
+    """What there is to do: all points, and how many of them are stored already."""
+
+    total: int
+    already_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOutcome:
+    """What was done: points stored before, run now, and failed among these."""
+
+    folder: Path
+    total: int
+    already_done: int
+    ran: int
+    failed: int
+    points_csv: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    place: SweepPoint
+    task: Task
+
+
+def run_sweep(
+    sweep: LoadedSweep,
+    folder: Path,
+    *,
+    jobs: int,
+    fresh: bool = False,
+    on_start: Callable[[SweepStart], None] = lambda _: None,
+    on_point: Callable[[StoredPoint], None] = lambda _: None,
+) -> SweepOutcome:
+    """Run the points of a sweep that ``folder`` does not hold yet, and write ``points.csv``.
+
+    Each result is stored in one transaction as soon as its point has finished, by this process alone; an
+    interruption loses the points under way. A point that fails is stored with its error and run again next time.
+
+    Args:
+        sweep: what to run.
+        folder: where the store lies; made if there is none.
+        jobs: number of processes; 1 runs in this one.
+        fresh: forget what the folder holds first.
+        on_start, on_point: told what there is to do, and each point as it is stored.
+
+    Raises:
+        ConfigError: a workload cannot be read, or the folder holds something else.
+    """
+    planned = list(_jobs(sweep))
+    with ResultStore(folder, create=True) as store:
+        if fresh:
+            store.clear()
+        store.set_points(job.place for job in planned)
+        done = store.done_keys()
+        pending = _first_of_each_key(job for job in planned if job.place.key not in done)
+        already = sum(job.place.key in done for job in planned)
+        on_start(SweepStart(len(planned), already))
+        failed = 0
+        try:
+            for job, outcome in _outcomes(pending, jobs):
+                stored = _stored(job, outcome)
+                store.put(stored)
+                failed += stored.status == "failed"
+                on_point(stored)
+        finally:
+            points_csv = write_points_csv(folder)
+    return SweepOutcome(folder, len(planned), already, len(pending), failed, points_csv)
+
+
+def _jobs(sweep: LoadedSweep) -> Iterator[_Job]:
+    """Resolve every point and name it by what its result depends on."""
+    digests = {name: read_workload(path).digest for name, path in sweep.workload_paths.items()}
+    for point in expand(sweep.spec):
+        config = apply_overrides(sweep.base, point.overrides).model_dump(mode="json")
+        path = sweep.workload_paths[point.workload]
+        key = _key(config, digests[point.workload], sweep.spec.samples)
+        place = SweepPoint(point.index, key, Path(point.workload).name, point.overrides)
+        yield _Job(place, Task(point.index, config, str(path), sweep.spec.samples))
+
+
+def _key(config: dict[str, Any], workload_digest: str, samples: int | None) -> str:
+    """Hash everything that a result depends on; names and descriptions are no part of it."""
+    named = {name: value for name, value in config.items() if name not in ("name", "description")}
+    parts = {"version": __version__, "architecture": named, "workload": workload_digest, "samples": samples}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _first_of_each_key(jobs: Iterable[_Job]) -> list[_Job]:
+    """Leave out points that resolve to the same configuration as an earlier one."""
+    return list({job.place.key: job for job in reversed(list(jobs))}.values())[::-1]
+
+
+def _stored(job: _Job, outcome: Outcome) -> StoredPoint:
+    if outcome.result is None:
+        return StoredPoint(job.place, job.task.architecture, "failed", outcome.error)
+    return StoredPoint(job.place, job.task.architecture, "ok", result=RunResult.from_json_dict(outcome.result))
+
+
+def _outcomes(pending: list[_Job], jobs: int) -> Iterator[tuple[_Job, Outcome]]:
+    """Yield outcomes as they come; a pool whose worker died is replaced."""
+    if jobs == 1 or len(pending) < 2:
+        for job in pending:
+            yield job, run_task(job.task)
+        return
+    compile_functional_kernels()  # so that the workers find them compiled
+    queue = list(reversed(pending))
+    while queue:
+        with one_thread_each():
+            pool = ProcessPoolExecutor(min(jobs, len(queue)), get_context("spawn"), initializer=start_worker)
+            try:
+                yield from _drain(pool, queue, jobs)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _drain(pool: ProcessPoolExecutor, queue: list[_Job], jobs: int) -> Iterator[tuple[_Job, Outcome]]:
+    """Take points from the end of ``queue``, two a worker under way, until it is empty or the pool breaks."""
+    running: dict[Future[Outcome], _Job] = {}
+    broken = False
+    while running or (queue and not broken):
+        while queue and not broken and len(running) < 2 * jobs:
+            try:
+                running[pool.submit(run_task, queue[-1].task)] = queue[-1]
+            except BrokenProcessPool:
+                broken = True
+            else:
+                queue.pop()
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            job = running.pop(future)
+            try:
+                outcome = future.result()
+            except BrokenProcessPool:
+                broken = True
+                outcome = Outcome(job.task.point, None, WORKER_DIED)
+            yield job, outcome
