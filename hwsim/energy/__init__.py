@@ -1,0 +1,1 @@
+"""From counts of actions to picojoules, by sourced tables."""
