@@ -1,0 +1,61 @@
+"""Writing result files so that a reader sees the old contents or the new ones, never half of them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from hwsim.errors import ConfigError
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Replace the file's contents by ``text`` (UTF-8, line ends as given) at once; see ``write_bytes``."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Replace the file's contents by ``data`` at once and return its path; missing folders are made.
+
+    The data goes to a temporary file in the same folder, is forced to the disk, and takes the file's name.
+
+    Raises:
+        ConfigError: the file cannot be written; nothing has changed.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_durably(temporary, data)
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        _remove(temporary)
+    return target
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the new name to the disk, where folders can be opened (not on Windows)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:  # its folder does not exist or is no folder: then it was never made
+        return

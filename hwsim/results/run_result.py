@@ -1,0 +1,184 @@
+"""The result of running one workload on one architecture."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+from hwsim.energy.account import EnergyEntry
+from hwsim.results.layer_result import (
+    CYCLE_PARTS,
+    ENERGY_COLUMNS,
+    LAYER_COLUMNS,
+    OVERFLOW_COLUMNS,
+    LayerResult,
+    PeOverflow,
+)
+from hwsim.results.plain import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SUMMED = (
+    "macs",
+    "array_cycles",
+    "total_cycles",
+    *CYCLE_PARTS,
+    "energy_pj",
+    "overflow_events",
+    "preload_overflow_events",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowEvent:
+    """One add of the first sample that left the accumulator's range.
+
+    ``cycle`` counts from the layer's array start; row R is the accumulator under the array.
+    """
+
+    layer: str
+    cycle: int
+    row: int
+    col: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """Cycles, energy, overflows and accuracy of one run.
+
+    Cycles, MACs and energy are per inference; overflow events are summed over ``samples``. ``accuracy`` and
+    ``float_accuracy`` are fractions, None without labels; ``sqnr_db`` compares the integer network's logits
+    with the float network's and is None without one. ``architecture`` is the resolved configuration.
+    ``events_kept`` are the first overflow events of the first sample; ``events_left_out`` is how many more it
+    had. Frames are built on access.
+    """
+
+    version: str
+    architecture: dict[str, Any]
+    workload: str
+    engine: str
+    samples: int
+    accuracy: float | None
+    float_accuracy: float | None
+    sqnr_db: float | None
+    layer_results: tuple[LayerResult, ...]
+    events_kept: tuple[OverflowEvent, ...] = ()
+    events_left_out: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse two layers of one name: their rows could not be told apart."""
+        names = [layer.layer for layer in self.layer_results]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"layer names must differ; more than once: {', '.join(twice)}")
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer, in order."""
+        return _frame((layer.figures() for layer in self.layer_results), LAYER_COLUMNS)
+
+    @property
+    def energy(self) -> pd.DataFrame:
+        """One row per layer, component and action."""
+        return _frame(self._energy_rows(), ENERGY_COLUMNS)
+
+    @property
+    def overflows(self) -> pd.DataFrame:
+        """One row per layer and PE with overflow events; row R is the accumulator under the array."""
+        return _frame(self._overflow_rows(), OVERFLOW_COLUMNS)
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row per kept overflow event of the first sample."""
+        return _frame(map(asdict, self.events_kept), [field.name for field in fields(OverflowEvent)])
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Sums over the layers, and what follows from them and the architecture.
+
+        ``inferences_per_second`` is infinite without cycles, ``energy_per_mac_pj`` NaN without MACs.
+        """
+        sums = {name: sum(getattr(layer, name) for layer in self.layer_results) for name in _SUMMED}
+        seconds = sums["total_cycles"] / self.architecture["clock_hz"]
+        array = self.architecture["array"]
+        return sums | {
+            "utilization": utilization(sums["macs"], array["rows"], array["cols"], sums["total_cycles"]),
+            "latency_ms": 1e3 * seconds,
+            "inferences_per_second": 1 / seconds if seconds else math.inf,
+            "energy_per_mac_pj": sums["energy_pj"] / sums["macs"] if sums["macs"] else math.nan,
+        }
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON values; NaN and infinities become None."""
+        result = {
+            "version": self.version,
+            "workload": self.workload,
+            "engine": self.engine,
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "float_accuracy": self.float_accuracy,
+            "sqnr_db": self.sqnr_db,
+            "totals": self.totals,
+            "layers": [layer.figures() for layer in self.layer_results],
+            "energy": self._energy_rows(),
+            "overflows": self._overflow_rows(),
+            "events": [asdict(event) for event in self.events_kept],
+            "events_left_out": self.events_left_out,
+            "architecture": self.architecture,
+        }
+        return plain(result)
+
+    @classmethod
+    def from_json_dict(cls, stored: dict[str, Any]) -> Self:
+        """Return the result that ``to_json_dict`` wrote.
+
+        Raises:
+            KeyError, TypeError: ``stored`` is not such an object.
+        """
+        energy, overflows = _by_layer(stored["energy"]), _by_layer(stored["overflows"])
+        return cls(
+            **{name: stored[name] for name in _STORED_AS_THEY_ARE},
+            layer_results=tuple(
+                LayerResult.from_figures(
+                    figures,
+                    energy=[EnergyEntry(**row) for row in energy[figures["layer"]]],
+                    overflows=[PeOverflow(**row) for row in overflows[figures["layer"]]],
+                )
+                for figures in stored["layers"]
+            ),
+            events_kept=tuple(OverflowEvent(**event) for event in stored["events"]),
+        )
+
+    def _energy_rows(self) -> list[dict[str, Any]]:
+        return [row for layer in self.layer_results for row in layer.energy_rows()]
+
+    def _overflow_rows(self) -> list[dict[str, Any]]:
+        return [row for layer in self.layer_results for row in layer.overflow_rows()]
+
+
+_STORED_AS_THEY_ARE = tuple(
+    field.name for field in fields(RunResult) if field.name not in {"layer_results", "events_kept"}
+)
+
+
+def utilization(macs: int, rows: int, cols: int, total_cycles: int) -> float:
+    """Return the fraction of the array's PE-cycles that did a MAC of the workload; 0 without cycles."""
+    return macs / (rows * cols * total_cycles) if total_cycles else 0.0
+
+
+def _by_layer(rows: list[dict[str, Any]]) -> defaultdict[str, list[dict[str, Any]]]:
+    """Return the rows of each layer, without the layer's name."""
+    grouped: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        grouped[row["layer"]].append({name: value for name, value in row.items() if name != "layer"})
+    return grouped
+
+
+def _frame(rows: Iterable[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+    import pandas as pd  # on access: an import of pandas takes longer than a small run
+
+    return pd.DataFrame(list(rows), columns=list(columns))
