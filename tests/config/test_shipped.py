@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -53,8 +54,11 @@ def test_shipped_workloads_load(name: str) -> None:
     jsonschema.validate(data, json_schema("workload"))
 
 
-def test_the_sweep_of_bit_widths_has_the_points_that_its_comment_says() -> None:
-    assert len(expand(load_sweep("bitwidths").spec)) == 2 * 7 * 4 * 2
+@pytest.mark.parametrize("name", SWEEP.shipped())
+def test_a_shipped_sweep_has_as_many_points_as_its_comment_says(name: str) -> None:
+    said = re.search(r"= (\d+) points\.", SWEEP.shipped()[name].read_text(encoding="utf-8"))
+    assert said is not None
+    assert len(expand(load_sweep(name).spec)) == int(said[1])
 
 
 @pytest.mark.parametrize("text", [ARCHITECTURE.shipped()["edge16"].read_text(encoding="utf-8"), template("arch")])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwsim.report.frames import SweepFrames
-from hwsim.report.plots.accuracy_over_bits import accuracy_over_bits
+from hwsim.report.plots.accuracy import accuracy_over_bits, accuracy_over_guard_bits
 from hwsim.report.plots.drawing import Drawing, NotApplicableError, remove_drawing, write_drawing
 from hwsim.report.plots.energy_accuracy import energy_against_accuracy
 from hwsim.report.plots.energy_per_component import energy_per_component
@@ -20,6 +20,7 @@ PLOTS_FOLDER = "plots"
 
 PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "accuracy_over_bits": accuracy_over_bits,
+    "accuracy_over_guard_bits": accuracy_over_guard_bits,
     "energy_against_accuracy": energy_against_accuracy,
     "latency_per_layer": latency_per_layer,
     "energy_per_component": energy_per_component,
