@@ -16,7 +16,7 @@ from hwsim.array.results import FoldResult, GemmResult, Overflows, sort_events
 from hwsim.counts import Counts
 from hwsim.numerics.formats import IntArray
 
-FIRST_EVENT_BUFFER = 4096
+FIRST_EVENT_BUFFER = 1 << 14  # beyond the 10,000 events that a run keeps: then no fold is stepped twice
 
 
 class SteppedEngine(Engine):

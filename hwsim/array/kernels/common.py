@@ -3,6 +3,9 @@
 Every loop runs over contiguous arrays of one dtype from index 0, which is what LLVM needs to vectorize it: a
 signed offset inside an index costs a factor of ten. Numba computes in 64 bits, and a store into an int32 array
 truncates: exact, because operands and accumulators are bounded so that every sum fits (see ``engine``).
+
+Numba's cache looks at the file of a kernel alone: after a change here, delete ``__pycache__`` beside this file, or
+the kernels of the other files go on with the old code.
 """
 
 from __future__ import annotations
