@@ -171,7 +171,7 @@ def stop_on_overflow(params: ArrayParams, overflows: Overflows) -> None:
     where = "the accumulator under column" if row == params.rows else f"row {row}, column"
     raise AccumulatorOverflowError(
         f"accumulator of {params.accumulator.bits} bits overflows in cycle {cycle}, {where} {col} "
-        f"({overflows.count} events in all)"
+        f"(overflow events in all: {overflows.count})"
     )
 
 

@@ -34,6 +34,8 @@ class Quantization:
             raise ConfigError("scale and zero point need one value per tensor, or one per channel of an axis")
         if not np.all(np.isfinite(self.scale)) or not np.all(self.scale > 0):
             raise ConfigError("quantization scale is not a positive finite number")
+        if not self.format.holds(self.zero_point):
+            raise ConfigError(f"zero point outside its format; allowed: {self.format.min} to {self.format.max}")
 
     def quantize(self, real: FloatArray, rounding: RealRounding = "half_even") -> IntArray:
         """Return ``clip(round(r / S) + Z, min, max)``: the zero point is added after rounding.

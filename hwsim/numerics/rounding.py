@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hwsim.errors import ConfigError, did_you_mean
 
 FloatArray = NDArray[np.float64]
 RealRounding = Literal["half_even", "half_away", "half_up", "floor"]
@@ -18,12 +21,26 @@ def round_half_away(values: FloatArray) -> FloatArray:
 
 
 def round_real(values: FloatArray, rounding: RealRounding) -> FloatArray:
-    """Round to integers (kept as float64) by the named rule; ties are what the rules differ in."""
-    if rounding == "half_even":
-        return np.rint(values)
-    if rounding == "half_away":
-        return round_half_away(values)
+    """Round to integers (kept as float64) by the named rule; ties are what the rules differ in.
+
+    Raises:
+        ConfigError: no such rule.
+    """
+    if rounding not in _RULES:
+        raise ConfigError(
+            f"unknown rounding '{rounding}'; allowed: {', '.join(_RULES)}{did_you_mean(rounding, _RULES)}"
+        )
+    return _RULES[rounding](values)
+
+
+def _round_half_up(values: FloatArray) -> FloatArray:
     floor = np.floor(values)
-    if rounding == "floor":
-        return floor
     return floor + ((values - floor) >= 0.5)
+
+
+_RULES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "half_even": np.rint,
+    "half_away": round_half_away,
+    "half_up": _round_half_up,
+    "floor": np.floor,
+}
