@@ -140,3 +140,8 @@ def test_impossible_quantizations_are_refused() -> None:
         per_tensor(1.0, 0, IntFormat(33))
     with pytest.raises(ConfigError, match=r"^scale and zero point need one value per tensor, or one per channel"):
         Quantization(np.ones(3), np.zeros(3, np.int64), INT8)
+
+
+def test_a_zero_point_outside_its_format_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^zero point outside its format; allowed: -128 to 127$"):
+        Quantization(np.asarray(0.1), np.asarray(-200), IntFormat(8))

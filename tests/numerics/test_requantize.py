@@ -126,6 +126,7 @@ def test_the_float_multiplier_is_computed_in_float32() -> None:
 
 def test_zero_point_then_clamp() -> None:
     requantizer = build_requantizer(1.0, np.asarray(1.0), output(1.0, 10), "none", RequantizerOptions())
+    assert requantizer.apply(int64(-200, -1, 0, 117, 118)).tolist() == [-128, 9, 10, 127, 127]
 
 
 @pytest.mark.parametrize("scheme", ["fixed_point", "power_of_two", "float"])
