@@ -1,0 +1,183 @@
+"""The commands and their options. Bodies are elsewhere, so that ``hwsim --help`` imports none of what they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwsim import __version__
+from hwsim.cli.group import Commands
+
+EPILOG = """\b
+Exit codes:
+  0    ok
+  2    wrong usage, configuration or input file
+  3    unsupported workload
+  4    a check failed
+  5    some points of a sweep failed
+  6    an accumulator overflowed under overflow: error
+  130  interrupted
+"""
+
+app = typer.Typer(
+    cls=Commands,
+    help="Simulate integer neural-network accelerators round a systolic array, cycle by cycle and bit for bit.",
+    epilog=EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Arch = Annotated[str, typer.Argument(metavar="ARCH", help="An architecture: a YAML file, or a shipped name.")]
+Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A workload: a folder, a file, or a shipped name.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the architecture, e.g. array.rows=32; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hwsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    architecture: Arch,
+    workload: Workload,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="stepped: every register, every cycle; functional: equal, faster.")
+    ] = "stepped",
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write result.json and CSV tables here.")] = None,
+    dump_tensors: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every tensor's integers to this .npz.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workload on an architecture.
+
+    Prints cycles, utilization, energy and overflow events of each layer, and latency and accuracy of the whole.
+    """
+    from hwsim.cli.run import RunRequest, run_once
+
+    run_once(
+        RunRequest(
+            architecture, workload, inputs, labels, samples, engine, tuple(settings or ()), out, dump_tensors, as_json
+        )
+    )
+
+
+@app.command()
+def sweep(
+    file: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep: a YAML file, or a shipped name.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where results go.  [default: results/NAME]", show_default=False)
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes.  [default: one per processor]", show_default=False)
+    ] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples at each point.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and list the points; run none.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored points first; else they are kept.")] = False,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw plots at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Run the points of a sweep, and plot them.
+
+    Points that are stored already are not run again, so a sweep that was interrupted goes on where it stopped.
+    """
+    from hwsim.cli.sweep import SweepRequest, sweep_points
+
+    sweep_points(SweepRequest(file, out, jobs, samples, dry_run, fresh, plots, as_json))
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's results.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draw the plots of a sweep's stored results."""
+    from hwsim.cli.plot import draw_plots
+
+    draw_plots(folder, as_json=as_json)
+
+
+@app.command()
+def check(
+    architecture: Arch,
+    workload: Annotated[
+        str | None, typer.Argument(metavar="WORKLOAD", help="A workload: a folder, a file, or a shipped name.")
+    ] = None,
+    engines: Annotated[bool, typer.Option("--engines", help="Run both engines and compare all they compute.")] = False,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Samples that --engines compares.  [default: 1]", show_default=False)
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an architecture, and that a workload fits it.
+
+    With a workload, each layer's plan is shown, with the accumulator bits that suffice for its weights.
+    """
+    from hwsim.cli.check import CheckRequest, check_all
+
+    check_all(CheckRequest(architecture, workload, engines, samples, tuple(settings or ()), as_json))
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(metavar="KIND", help="arch, sweep or workload.")]) -> None:
+    """Print the JSON Schema of a kind of YAML file."""
+    from hwsim.cli.files import print_schema
+
+    print_schema(kind)
+
+
+@app.command(name="list")
+def list_names(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="architectures, sweeps, workloads, dataflows, energy-tables, calibrators or requantization-schemes.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """List what there is by name."""
+    from hwsim.cli.listing import print_names
+
+    print_names(kind, as_json=as_json)
+
+
+@app.command()
+def init(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="arch, sweep or workload.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write; for a workload, the folder.")],
+    force: Force = False,
+) -> None:
+    """Write a commented YAML file to start from."""
+    from hwsim.cli.files import write_template
+
+    write_template(kind, path, force=force)

@@ -1,0 +1,129 @@
+"""``hwsim check``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hwsim.check import EngineAgreement, compare_engines
+from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
+from hwsim.cli.inputs import read_spec_and_workload
+from hwsim.config.arch import ArchSpec
+from hwsim.config.load import load_arch
+from hwsim.energy.account import Account
+from hwsim.energy.table import EnergyTable
+from hwsim.errors import ConfigError
+from hwsim.machine.machine import run_machine
+from hwsim.metrics.guard_bits import accumulator_bits_needed
+from hwsim.network.steps import MatmulStep
+from hwsim.readers.workload import Workload
+from hwsim.simulate import Compiled, Samples, choose_samples, compile_workload, energy_context
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """The arguments of ``hwsim check``."""
+
+    architecture: str
+    workload: str | None
+    engines: bool
+    samples: int | None
+    overrides: tuple[str, ...]
+    as_json: bool
+
+
+def check_all(request: CheckRequest) -> None:
+    """Check what was named and print what was found.
+
+    Raises:
+        HwsimError: the first thing that is wrong; CheckFailedError if the engines differ.
+    """
+    checked = _checked(request)
+    if request.as_json:
+        print_checked_json(checked)
+    else:
+        print_checked(checked)
+
+
+def _checked(request: CheckRequest) -> Checked:
+    _check_options(request)
+    if request.workload is None:
+        spec = load_arch(request.architecture, request.overrides)
+        return Checked(spec, EnergyTable.load(spec.energy_table))
+    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    table = EnergyTable.load(spec.energy_table)
+    layers = _layer_fits(spec, compile_workload(spec, workload), Account(table, energy_context(spec)))
+    if not request.engines:
+        return Checked(spec, table, workload, layers)
+    samples = 1 if request.samples is None else request.samples
+    return Checked(spec, table, workload, layers, samples, _compared(spec, workload, samples))
+
+
+def _check_options(request: CheckRequest) -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        ConfigError: one line for each.
+    """
+    problems = []
+    if request.engines and request.workload is None:
+        problems.append("--engines without WORKLOAD; allowed: both")
+    if request.samples is not None and not request.engines:
+        problems.append("--samples without --engines; allowed: both")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[LayerFit]:
+    """Return the plan of each layer, with its cycles from a run of the machine without data.
+
+    Raises:
+        ConfigError: the energy table lacks an action of the workload.
+    """
+    fits = []
+    for layer in run_machine(compiled.layers, spec):
+        account.entries(layer.counts)
+        product = layer.plan.product
+        needed = None if product is None else _accumulator_bits(product.step)
+        fits.append(LayerFit(layer.plan, layer.total_cycles, needed))
+    return fits
+
+
+def _accumulator_bits(step: MatmulStep) -> int | None:
+    """Return the bits that hold every sum of these weights in any order; None where a bias is preloaded."""
+    if step.bias_mode == "preload":
+        return None
+    offset = step.activation_zero_point if step.zero_point == "operand" else 0
+    low, high = step.activation_format.min - offset, step.activation_format.max - offset
+    return max(
+        int(accumulator_bits_needed(step.weight_operands(group), low, high).max()) for group in range(step.groups)
+    )
+
+
+def _compared(spec: ArchSpec, workload: Workload, samples: int) -> EngineAgreement:
+    """Compare the engines sample by sample and return the sums.
+
+    Raises:
+        CheckFailedError: they differ.
+    """
+    chosen = choose_samples(workload, samples=samples)
+    return _summed([compare_engines(spec, _single(chosen, number)) for number in range(samples)])
+
+
+def _single(chosen: Samples, number: int) -> Samples:
+    one = slice(number, number + 1)
+    return replace(
+        chosen,
+        inputs=chosen.inputs[one],
+        labels=None if chosen.labels is None else chosen.labels[one],
+        float_outputs=chosen.float_outputs[one],
+    )
+
+
+def _summed(agreements: Sequence[EngineAgreement]) -> EngineAgreement:
+    return EngineAgreement(
+        layers=agreements[0].layers,
+        cycles=sum(one.cycles for one in agreements),
+        outputs=sum(one.outputs for one in agreements),
+        overflow_events=sum(one.overflow_events for one in agreements),
+    )

@@ -1,0 +1,159 @@
+"""What ``hwsim check`` found, as lines or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hwsim.check import EngineAgreement
+from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
+from hwsim.cli.run_text import product_text
+from hwsim.cli.wording import NOTHING, counted, frequency
+from hwsim.config.arch import ArchSpec
+from hwsim.energy.actions import Actions
+from hwsim.energy.table import EnergyTable
+from hwsim.mapping.plan import LayerPlan, OperandPlan
+from hwsim.metrics.guard_bits import largest_safe_depth
+from hwsim.readers.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFit:
+    """A layer that fits: its plan, its cycles, and the accumulator bits that suffice for its weights."""
+
+    plan: LayerPlan
+    total_cycles: int
+    accumulator_bits_needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Everything that was found right; ``samples`` is how many inputs the engines agreed on."""
+
+    spec: ArchSpec
+    table: EnergyTable
+    workload: Workload | None = None
+    layers: Sequence[LayerFit] = ()
+    samples: int = 0
+    engines: EngineAgreement | None = None
+
+
+def print_checked(checked: Checked) -> None:
+    """Print one ``ok`` line for each thing, and a table of the layers."""
+    print_facts((f"ok  {name}", text) for name, text in _facts(checked))
+    if checked.layers:
+        print_lines("")
+        print_table(
+            [
+                Column("layer", numeric=False),
+                Column("out_rows × depth × out_cols", numeric=False, optional=True),
+                *map(Column, ("folds", "array cycles", "cycles", "accumulator bits that suffice")),
+                Column("activations", numeric=False, optional=True),
+                Column("weights", numeric=False, optional=True),
+            ],
+            [_layer_row(layer) for layer in checked.layers],
+        )
+
+
+def print_checked_json(checked: Checked) -> None:
+    """Print the same as one object."""
+    array = checked.spec.array
+    print_json(
+        {
+            "architecture": checked.spec.model_dump(mode="json"),
+            "accumulator_bits": array.accumulator_bits,
+            "energy_table": checked.table.name,
+            "workload": checked.workload.name if checked.workload else None,
+            "layers": [_layer_json(layer) for layer in checked.layers],
+            "engines": asdict(checked.engines) | {"samples": checked.samples} if checked.engines else None,
+        }
+    )
+
+
+def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
+    spec, array = checked.spec, checked.spec.array
+    yield "array", f"{spec.name}: {array.rows} × {array.cols} {array.dataflow} at {frequency(spec.clock_hz)}"
+    safe = _safe_depth(spec)
+    bound = f"sums of up to {safe:,} products always fit" if safe else "a single product may overflow"
+    yield (
+        "accumulator",
+        f"{array.weight_bits} + {array.activation_bits} + {array.guard_bits} = {array.accumulator_bits} bits, "
+        f"{array.overflow}; {bound}",
+    )
+    yield "energy table", _table_text(checked.table)
+    if checked.workload:
+        yield "workload", _workload_text(checked.workload)
+        yield "scratchpads", f"all {counted(len(checked.layers), 'layer')} fit"
+    if checked.engines:
+        yield "engines", _engines_text(checked.engines, checked.samples)
+
+
+def _safe_depth(spec: ArchSpec) -> int:
+    """Return the largest safe depth; an operand that has its zero point subtracted is signed and a bit wider."""
+    array, weights, activations = spec.array, spec.quantization.weights, spec.quantization.activations
+    weights_offset = array.zero_point == "operand" and not weights.symmetric
+    activations_offset = array.zero_point == "operand" and not activations.symmetric
+    return largest_safe_depth(
+        array.weight_bits + weights_offset,
+        array.activation_bits + activations_offset,
+        array.guard_bits - weights_offset - activations_offset,
+        weights_signed=weights.signed or weights_offset,
+        activations_signed=activations.signed or activations_offset,
+    )
+
+
+def _table_text(table: EnergyTable) -> str:
+    missing = [action for action in Actions.model_fields if action not in table.known_actions()]
+    return f"{table.name}, {table.node_nm:g} nm" + (f"; no entry for {', '.join(missing)}" if missing else "")
+
+
+def _workload_text(workload: Workload) -> str:
+    inputs = counted(0 if workload.inputs is None else len(workload.inputs), "input")
+    labels = "no labels" if workload.labels is None else "with labels"
+    return f"{workload.name}: {counted(len(workload.network.operators), 'operator')}, {inputs} {labels}"
+
+
+def _engines_text(engines: EngineAgreement, samples: int) -> str:
+    return (
+        f"stepped and functional agree on {counted(samples, 'sample')}: {counted(engines.layers, 'layer')}, "
+        f"{counted(engines.cycles, 'cycle')}, {counted(engines.outputs, 'output')}, "
+        f"{counted(engines.overflow_events, 'overflow event')}"
+    )
+
+
+def _layer_row(layer: LayerFit) -> list[str]:
+    product = layer.plan.product
+    if product is None:
+        return [layer.plan.name, NOTHING, "0", "0", f"{layer.total_cycles:,}", NOTHING, NOTHING, NOTHING]
+    shape = product.step.shape
+    return [
+        layer.plan.name,
+        product_text(shape.out_rows, shape.depth, shape.out_cols, product.step.groups),
+        f"{len(product.folds):,}",
+        f"{product.array_cycles:,}",
+        f"{layer.total_cycles:,}",
+        NOTHING if layer.accumulator_bits_needed is None else str(layer.accumulator_bits_needed),
+        _residence(product.activations),
+        _residence(product.weights),
+    ]
+
+
+def _residence(operand: OperandPlan) -> str:
+    return "stay" if operand.slots is None else "streamed"
+
+
+def _layer_json(layer: LayerFit) -> dict[str, Any]:
+    figures: dict[str, Any] = {"layer": layer.plan.name, "total_cycles": layer.total_cycles}
+    product = layer.plan.product
+    if product is None:
+        return figures
+    return figures | {
+        **asdict(product.step.shape),
+        "groups": product.step.groups,
+        "folds": len(product.folds),
+        "array_cycles": product.array_cycles,
+        "accumulator_bits_needed": layer.accumulator_bits_needed,
+        "activations": _residence(product.activations),
+        "weights": _residence(product.weights),
+    }

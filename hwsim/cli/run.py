@@ -1,0 +1,56 @@
+"""``hwsim run``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwsim.array.gemm import EngineName
+from hwsim.cli.inputs import read_samples, read_spec_and_workload
+from hwsim.cli.output import print_json
+from hwsim.cli.run_files import check_targets, write_result, write_tensors
+from hwsim.cli.run_text import print_result, print_written
+from hwsim.cli.wording import one_of
+from hwsim.simulate import choose_samples, integer_tensors, simulate
+
+_ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """The arguments of ``hwsim run``."""
+
+    architecture: str
+    workload: str
+    inputs: Path | None
+    labels: Path | None
+    samples: int | None
+    engine: str
+    overrides: tuple[str, ...]
+    out: Path | None
+    dump_tensors: Path | None
+    as_json: bool
+
+
+def run_once(request: RunRequest) -> None:
+    """Run, write what was asked for, and print the result.
+
+    Raises:
+        HwsimError: as ``hwsim.run``; also if a file cannot be read or written.
+    """
+    engine = _ENGINES[one_of(request.engine, list(_ENGINES), "engine")]
+    check_targets(request.out, request.dump_tensors)
+    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    values, labels = read_samples(workload, request.inputs, request.labels)
+    chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)
+    result = simulate(spec, chosen, engine=engine, with_data=True)
+    written: list[Path] = []
+    if request.out:
+        written += write_result(result, request.out)
+    if request.dump_tensors:
+        written.append(write_tensors(integer_tensors(spec, chosen), request.dump_tensors))
+    if request.as_json:
+        print_json(result.to_json_dict())
+        return
+    print_result(result)
+    print_written(written)

@@ -1,0 +1,114 @@
+"""The result of a run as a short table and a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwsim.cli.output import Column, print_facts, print_lines, print_table
+from hwsim.cli.wording import NOTHING, counted, energy, energy_unit, frequency, percent, significant
+from hwsim.results.layer_result import CYCLE_PARTS, LayerResult
+from hwsim.results.run_result import RunResult
+
+
+def print_result(result: RunResult) -> None:
+    """Print a run: what ran, one row per layer, totals."""
+    print_lines(_headline(result), "")
+    _print_layers(result)
+    print_facts(_facts(result))
+
+
+def print_written(paths: Sequence[Path]) -> None:
+    """Print where files were written."""
+    if paths:
+        print_lines("", *(f"wrote {path}" for path in paths))
+
+
+def product_text(out_rows: int, depth: int, out_cols: int, groups: int) -> str:
+    """Return ``64 × 9 × 8``, with ``16 groups of`` in front where there are several."""
+    if not groups:
+        return NOTHING
+    product = f"{out_rows} × {depth} × {out_cols}"
+    return product if groups == 1 else f"{groups} of {product}"
+
+
+def array_text(array: dict[str, Any]) -> str:
+    """Return what an array is, in a few words."""
+    bits = array["weight_bits"] + array["activation_bits"] + array["guard_bits"]
+    return (
+        f"{array['rows']} × {array['cols']} {array['dataflow']}, {array['weight_bits']}×{array['activation_bits']}-bit "
+        f"operands, {bits}-bit accumulators, {array['overflow']}"
+    )
+
+
+def _headline(result: RunResult) -> str:
+    ran = f"{result.workload} on {result.architecture['name']}"
+    return f"{ran}, {counted(result.samples, 'sample')}\n{array_text(result.architecture['array'])}"
+
+
+def _print_layers(result: RunResult) -> None:
+    layers, totals = result.layer_results, result.totals
+    picojoules, unit = energy_unit(layer.energy_pj for layer in layers)
+    columns = [
+        Column("layer", numeric=False),
+        Column("out_rows × depth × out_cols", numeric=False, optional=True),
+        *map(Column, ("MACs", "cycles")),
+        Column("utilization", optional=True),
+        *map(Column, (f"energy {unit}", "overflow events")),
+    ]
+
+    def row(name: str, product: str, figures: dict[str, Any]) -> list[str]:
+        return [
+            name,
+            product,
+            f"{figures['macs']:,}",
+            f"{figures['total_cycles']:,}",
+            percent(figures["utilization"]),
+            significant(figures["energy_pj"] / picojoules),
+            f"{figures['overflow_events']:,}",
+        ]
+
+    rows = [row(layer.layer, _product(layer), layer.figures()) for layer in layers]
+    print_table(columns, rows, row("total", "", totals))
+
+
+def _product(layer: LayerResult) -> str:
+    return product_text(layer.out_rows, layer.depth, layer.out_cols, layer.groups)
+
+
+def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
+    totals = result.totals
+    clock = frequency(result.architecture["clock_hz"])
+    yield "latency", f"{significant(totals['latency_ms'])} ms: {totals['total_cycles']:,} cycles at {clock}"
+    yield "", _cycle_parts(totals)
+    yield "throughput", f"{significant(totals['inferences_per_second'])} inferences/s"
+    per_mac = significant(totals["energy_per_mac_pj"])
+    yield "energy", f"{energy(totals['energy_pj'])} per inference, {per_mac} pJ/MAC"
+    if result.accuracy is None:
+        yield "accuracy", "not known: no labels"
+    else:
+        yield "accuracy", f"{percent(result.accuracy)}, in floating point {percent(result.float_accuracy)}"
+    if result.sqnr_db is not None:
+        yield "SQNR", f"{significant(result.sqnr_db)} dB, of the logits against floating point"
+    yield "overflow", _overflows(result)
+
+
+def _cycle_parts(totals: dict[str, Any]) -> str:
+    """Return the classes of cycles, largest first."""
+    parts = sorted(((totals[part], part) for part in CYCLE_PARTS if totals[part]), key=lambda part: -part[0])
+    return ", ".join(
+        f"{name.removesuffix('_cycles').replace('_', ' ')} {percent(cycles / totals['total_cycles'])}"
+        for cycles, name in parts
+    )
+
+
+def _overflows(result: RunResult) -> str:
+    totals = result.totals
+    text = f"{counted(totals['overflow_events'], 'event')} in {counted(result.samples, 'sample')}"
+    if totals["preload_overflow_events"]:
+        text += f", {counted(totals['preload_overflow_events'], 'preloaded bias')} outside the accumulator"
+    if result.events_left_out:
+        text += f"; listed one by one: {len(result.events_kept):,} of the first sample's, the next "
+        text += f"{result.events_left_out:,} are left out"
+    return text

@@ -1,0 +1,166 @@
+"""``hwsim sweep``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hwsim.cli.inputs import Problems
+from hwsim.cli.output import shortened
+from hwsim.cli.progress import SweepProgress, sweep_progress
+from hwsim.cli.sweep_text import SweepSummary, print_dry_run, print_summary
+from hwsim.cli.wording import counted
+from hwsim.config.load import LoadedSweep, load_sweep
+from hwsim.errors import EXIT_INTERRUPTED, ConfigError, HwsimError, PointsFailedError
+from hwsim.readers.native import read_workload
+from hwsim.results.points import point_row
+from hwsim.results.store import ResultStore, StoredPoint
+from hwsim.sweep.runner import SweepOutcome, SweepStart, run_sweep
+
+_RESULTS = Path("results")
+
+
+class SweepInterruptedError(HwsimError):
+    """The user stopped a sweep; what had finished is stored."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """The arguments of ``hwsim sweep``."""
+
+    file: str
+    out: Path | None
+    jobs: int | None
+    samples: int | None
+    dry_run: bool
+    fresh: bool
+    plots: bool
+    as_json: bool
+
+
+def sweep_points(request: SweepRequest) -> None:
+    """Run the points that are missing and print what the sweep has shown.
+
+    Raises:
+        HwsimError: ConfigError before any point runs; PointsFailedError and SweepInterruptedError when all that
+            could be stored is.
+    """
+    loaded = _loaded(request)
+    folder = request.out or _RESULTS / _folder_name(loaded)
+    jobs = _job_count(request.jobs)
+    if request.dry_run:
+        print_dry_run(loaded, folder, as_json=request.as_json)
+        return
+    failed: list[StoredPoint] = []
+    outcome = _run(loaded, folder, jobs, request, failed)
+    print_summary(_summary(outcome, request), as_json=request.as_json)
+    if failed:
+        raise PointsFailedError(_failure_lines(outcome, failed))
+
+
+def _loaded(request: SweepRequest) -> LoadedSweep:
+    """Return the sweep with all that it names looked into.
+
+    Raises:
+        ConfigError: with the problems of the file, or else of all workloads.
+    """
+    if request.samples is not None and request.samples < 1:
+        raise ConfigError(f"--samples {request.samples}; allowed: 1 or more")
+    loaded = load_sweep(request.file)
+    problems = Problems()
+    for path in loaded.workload_paths.values():
+        problems.attempt(_reader(path))
+    problems.refuse()
+    if request.samples is None:
+        return loaded
+    return replace(loaded, spec=loaded.spec.model_copy(update={"samples": request.samples}))
+
+
+def _reader(path: Path) -> Callable[[], object]:
+    return lambda: read_workload(path)
+
+
+def _folder_name(loaded: LoadedSweep) -> str:
+    """Return the sweep's name, or its file's if it has none, fit for a folder."""
+    name = loaded.spec.name if "name" in loaded.spec.model_fields_set else loaded.path.stem
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "sweep"
+
+
+def _job_count(wanted: int | None) -> int:
+    if wanted is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if wanted < 1:
+        raise ConfigError(f"--jobs {wanted}; allowed: 1 or more")
+    return wanted
+
+
+def _run(
+    loaded: LoadedSweep, folder: Path, jobs: int, request: SweepRequest, failed: list[StoredPoint]
+) -> SweepOutcome:
+    with sweep_progress() as progress:
+        try:
+            outcome = run_sweep(
+                loaded,
+                folder,
+                jobs=jobs,
+                fresh=request.fresh,
+                on_start=lambda start: _started(progress, start),
+                on_point=lambda point: _stored(progress, point, failed),
+            )
+        except KeyboardInterrupt:
+            progress.close()
+            raise SweepInterruptedError(_interruption(loaded, folder, fresh=request.fresh)) from None
+        for _ in range(outcome.total - outcome.already_done - outcome.ran):
+            progress.advance(failed=False)  # points equal to others, which need no run of their own
+        return outcome
+
+
+def _started(progress: SweepProgress, start: SweepStart) -> None:
+    progress.start(start.total, start.already_done)
+
+
+def _stored(progress: SweepProgress, point: StoredPoint, failed: list[StoredPoint]) -> None:
+    if point.status == "failed":
+        failed.append(point)
+    progress.advance(failed=point.status == "failed")
+
+
+def _interruption(loaded: LoadedSweep, folder: Path, *, fresh: bool) -> str:
+    stored = _stored_count(folder)
+    again = "the same command without --fresh resumes" if fresh else "the same command resumes"
+    return f"interrupted: {stored:,} of {counted(loaded.spec.point_count, 'point')} are stored in {folder}; {again}"
+
+
+def _stored_count(folder: Path) -> int:
+    try:
+        with ResultStore(folder) as store:
+            return sum(point.status == "ok" for point in store.rows())
+    except ConfigError:  # interrupted before there was a store
+        return 0
+
+
+def _summary(outcome: SweepOutcome, request: SweepRequest) -> SweepSummary:
+    with ResultStore(outcome.folder) as store:
+        rows = [point_row(stored) for stored in store.rows()]
+    if not request.plots:
+        return SweepSummary(outcome, rows, [])
+    from hwsim.report.plots import write_plots  # matplotlib, which --no-plots does without
+
+    return SweepSummary(outcome, rows, write_plots(outcome.folder))
+
+
+def _failure_lines(outcome: SweepOutcome, failed: list[StoredPoint]) -> str:
+    ordered = sorted(failed, key=lambda point: point.place.point)
+    lines = [_failure(point) for point in ordered]
+    head = f"{outcome.failed:,} of {counted(outcome.total, 'point')} failed; they are run again next time"
+    return "\n".join([head, *shortened(lines)])
+
+
+def _failure(point: StoredPoint) -> str:
+    swept = "".join(f", {key}={value}" for key, value in point.place.swept.items())
+    return f"point {point.place.point} ({point.place.workload}{swept}): {'; '.join(point.error.splitlines())}"
