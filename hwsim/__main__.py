@@ -1,4 +1,4 @@
-"""Lets ``python -m hwsim.cli`` be the command line."""
+"""Lets ``python -m hwsim`` be the command line."""
 
 from hwsim.cli import main
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-COMMAND = [sys.executable, "-m", "hwsim.cli"]
+COMMAND = [sys.executable, "-m", "hwsim"]
 MLP = Path(__file__).parents[2] / "workloads" / "digits_mlp"
 
 TINY_SWEEP = """\
