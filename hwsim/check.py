@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.array.gemm import EngineName, make_engine
 from hwsim.config.arch import ArchSpec
+from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.numerics.formats import IntArray
@@ -16,7 +17,7 @@ from hwsim.simulate import MAX_EVENTS, Compiled, Samples, compile_workload
 
 @dataclass(frozen=True, slots=True)
 class EngineAgreement:
-    """What was compared and found equal: layers, machine cycles, output codes, overflow events and their counts."""
+    """What was compared and found equal, with the array's actions: layers, cycles, output codes, overflow events."""
 
     layers: int
     cycles: int
@@ -65,3 +66,14 @@ def _compare(stepped: LayerRun, functional: LayerRun) -> None:
             place = tuple(int(part) for part in differing[0])
             where = f" {list(place)}" if place else ""
             raise CheckFailedError(f"layer {layer}: {what}{where} is {one[place]} stepped, {other[place]} functional")
+    _compare_counts(stepped, functional)
+
+
+def _compare_counts(stepped: LayerRun, functional: LayerRun) -> None:
+    one, other = stepped.array_counts or Counts(), functional.array_counts or Counts()
+    for key in sorted(one | other):
+        if one[key] != other[key]:
+            action = " ".join(key)
+            raise CheckFailedError(
+                f"layer {stepped.plan.name}: count of {action} is {one[key]} stepped, {other[key]} functional"
+            )

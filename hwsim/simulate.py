@@ -17,7 +17,7 @@ from hwsim.config.load import load_arch
 from hwsim.energy.account import Account, EnergyContext
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import CheckFailedError, ConfigError
-from hwsim.execute.floating import check_input_shape, float_output
+from hwsim.execute.floating import check_inputs, float_output
 from hwsim.execute.integer import IntegerRun, LayerOverflow, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.mapping.plan import LayerPlan
@@ -116,7 +116,7 @@ def choose_samples(
         inputs, labels = workload.inputs, workload.labels
     if inputs is None:
         raise ConfigError(f"workload {workload.name} has no inputs of its own; allowed: give some (--inputs)")
-    check_input_shape(workload.network, inputs.shape)
+    check_inputs(workload.network, inputs)
     if labels is not None and labels.shape != (len(inputs),):
         raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{len(inputs)}], one for each input")
     if samples is not None and not 1 <= samples <= len(inputs):

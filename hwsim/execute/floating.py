@@ -8,9 +8,12 @@ import numpy as np
 
 from hwsim.errors import ConfigError
 from hwsim.network.network import Network
+from hwsim.network.operator import Operator
+from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.rounding import FloatArray
 
 CHUNK_SAMPLES = 256
+CHUNK_ELEMENTS = 1 << 23
 
 
 def float_values(network: Network, inputs: FloatArray) -> Iterator[tuple[str, FloatArray]]:
@@ -24,23 +27,41 @@ def float_values(network: Network, inputs: FloatArray) -> Iterator[tuple[str, Fl
 
 def float_output(network: Network, inputs: FloatArray) -> FloatArray:
     """Return the network's output (samples, *output shape) in floating point, in chunks of samples."""
-    check_input_shape(network, inputs.shape)
-    chunks = []
-    for start in range(0, len(inputs), CHUNK_SAMPLES):
-        for _, values in float_values(network, inputs[start : start + CHUNK_SAMPLES]):
+    check_inputs(network, inputs)
+    results = []
+    for chunk in chunks(network, inputs):
+        for _, values in float_values(network, chunk):
             last = values
-        chunks.append(last)
-    return np.concatenate(chunks)
+        results.append(last)
+    return np.concatenate(results)
 
 
-def check_input_shape(network: Network, shape: tuple[int, ...]) -> None:
-    """Refuse inputs that are not (samples, *input shape), or none at all.
+def chunks(network: Network, inputs: FloatArray) -> Iterator[FloatArray]:
+    """Cut inputs into as many samples at a time as keep the largest operand of a matrix product small."""
+    largest = max((_operand_elements(network, operator) for operator in network.operators), default=1)
+    size = max(1, min(CHUNK_SAMPLES, CHUNK_ELEMENTS // largest))
+    for start in range(0, len(inputs), size):
+        yield inputs[start : start + size]
+
+
+def _operand_elements(network: Network, operator: Operator) -> int:
+    """Elements of one sample's windows: output pixels times the depth of a product."""
+    if not isinstance(operator, MatmulOperator):
+        return 1
+    pixels = int(np.prod(network.tensors[operator.output].shape[:-1]))
+    return max(pixels * int(np.prod(network.tensors[operator.weight].shape[:-1])), 1)
+
+
+def check_inputs(network: Network, inputs: FloatArray) -> None:
+    """Refuse inputs that are not (samples, *input shape), none at all, or not finite.
 
     Raises:
         ConfigError: they are not.
     """
-    expected = network.tensors[network.input].shape
+    expected, shape = network.tensors[network.input].shape, inputs.shape
     if shape[1:] != expected or shape[0] == 0:
         raise ConfigError(
             f"inputs of shape {list(shape)}; allowed: [samples, {', '.join(map(str, expected))}], one sample or more"
         )
+    if not np.all(np.isfinite(inputs)):
+        raise ConfigError("inputs hold NaN or infinity; allowed: finite numbers")

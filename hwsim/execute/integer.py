@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hwsim.array.batch import run_batch
+from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
@@ -82,18 +83,40 @@ def _run_step(step: Step, params: Mapping[str, ArrayParams], codes: IntArray, ru
 
 def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow: LayerOverflow) -> IntArray:
     outputs = []
+    counting = replace(params, overflow="wrap") if params.overflow == "error" else params
     for group in range(step.groups):
         operands = step.activation_operands(codes, group)
         initial, outside = preload(step, params, group)
         overflow.preload += outside * len(codes)
-        try:
-            batch = run_batch(params, operands, step.weight_operands(group), initial)
-        except AccumulatorOverflowError as error:
-            raise AccumulatorOverflowError(f"layer {step.name}: {error}") from None
+        weights = step.weight_operands(group)
+        batch = run_batch(counting, operands, weights, initial)
+        if params.overflow == "error" and batch.per_pe.any():
+            raise overflow_error(step.name, params, _first_event(counting, operands, weights, initial, group))
         overflow.per_pe += batch.per_pe
         columns = slice(0, step.shape.out_cols)
         outputs.append(step.requantize(batch.output, operands.sum(axis=2), group, columns))
     return np.concatenate(outputs, axis=2).reshape(len(codes), -1)
+
+
+def _first_event(
+    params: ArrayParams, operands: IntArray, weights: IntArray, initial: IntArray, group: int
+) -> tuple[int, int, int]:
+    """Return (cycle, row, col) of the first overflow in the first sample that has one."""
+    engine = FunctionalEngine()
+    results = (engine.gemm(params, sample, weights, initial, max_events=1) for sample in operands)
+    first = next(result for result in results if result.overflow_events)
+    cycle, row, col = first.overflow.events[0].tolist()
+    return group * first.total_cycles + cycle, row, col
+
+
+def overflow_error(layer: str, params: ArrayParams, event: tuple[int, int, int]) -> AccumulatorOverflowError:
+    """Return the error that names the place of an overflow; row = rows is the accumulator under the array."""
+    cycle, row, col = event
+    where = f"row {row}" if row < params.rows else "the accumulator under the array"
+    bits = params.accumulator.bits
+    return AccumulatorOverflowError(
+        f"layer {layer}: accumulator of {bits} bits overflows in cycle {cycle}, {where}, column {col}"
+    )
 
 
 def preload(step: MatmulStep, params: ArrayParams, group: int) -> tuple[IntArray, int]:

@@ -8,8 +8,7 @@ from hwsim.array.engine import Engine, FoldOperands
 from hwsim.array.folds import Fold
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
-from hwsim.errors import AccumulatorOverflowError
-from hwsim.execute.integer import preload
+from hwsim.execute.integer import overflow_error, preload
 from hwsim.machine.memory import ScratchpadData
 from hwsim.mapping.plan import GroupFold, ProductPlan
 from hwsim.numerics.formats import IntArray
@@ -76,13 +75,12 @@ class ProductData:
             AccumulatorOverflowError: naming layer, cycle, row and column of the first event.
         """
         if self._plan.params.overflow == "error" and self.per_pe.any():
-            cycle, row, col = self.events[0]
-            raise AccumulatorOverflowError(
-                f"layer {layer}: accumulator of {self._plan.params.accumulator.bits} bits overflows in cycle {cycle}, "
-                f"row {row}, column {col}"
-            )
+            cycle, row, col = self.events[0].tolist()
+            raise overflow_error(layer, self._plan.params, (cycle, row, col))
 
     def _keep(self, events: IntArray, group: int) -> None:
+        if len(events) == 0:
+            return
         folds_a_group = len(self._plan.folds) // self._plan.step.groups
         moved = events.copy()
         moved[:, 0] += group * self._plan.timing.total_cycles(folds_a_group)

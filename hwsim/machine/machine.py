@@ -35,8 +35,9 @@ class SampleData:
 class LayerRun:
     """One layer as it ran.
 
-    ``cycles`` shares out ``total_cycles`` by class. ``output`` (flat), ``per_pe`` and ``events`` (cycle, row, col)
-    are what a run with data computed, None in a timing run or, for the last two, without a matrix product.
+    ``cycles`` shares out ``total_cycles`` by class. ``output`` (flat), ``per_pe``, ``events`` (cycle, row, col) and
+    ``array_counts``, what the engine counted, are a run's with data: None in a timing run and, but for the output,
+    without a matrix product.
     """
 
     plan: LayerPlan
@@ -47,6 +48,7 @@ class LayerRun:
     output: IntArray | None = None
     per_pe: IntArray | None = None
     events: IntArray | None = None
+    array_counts: Counts | None = None
 
 
 def run_machine(layers: Sequence[LayerPlan], spec: ArchSpec, data: SampleData | None = None) -> list[LayerRun]:
@@ -128,6 +130,7 @@ class _LayerProcess:
             output=self._codes,
             per_pe=found.per_pe if found else None,
             events=found.events if found else None,
+            array_counts=found.counts if found else None,
         )
 
     def _read_input(self) -> Process:

@@ -11,11 +11,9 @@ import simpy
 from hwsim.array.params import Dataflow
 from hwsim.config.arch import ArchSpec
 from hwsim.machine.data import ProductData, fold_size
-from hwsim.machine.memory import BITS_PER_BYTE, Dram, Port, Process, ScratchpadData
+from hwsim.machine.memory import Dram, Port, Process, ScratchpadData
 from hwsim.machine.timeline import Span
 from hwsim.mapping.plan import GroupFold, OperandPlan, ProductPlan, Transfer
-
-ACCUMULATOR_BANKS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,11 +104,13 @@ class ProductRun:
             env, dram, plan.activations, Port(env, pads.activations), data.activations if data else None
         )
         self._weights = Operand(env, dram, plan.weights, Port(env, pads.weights), data.weights if data else None)
-        self._banks = simpy.Container(env, ACCUMULATOR_BANKS, init=ACCUMULATOR_BANKS)
+        banks = -(-plan.timing.duration // plan.timing.interval) + 1  # folds in the array at once, one requantized
+        self._banks = simpy.Container(env, banks, init=banks)
+        self._stream = simpy.Resource(env, capacity=1)
         self._blocks = simpy.Store(env)
-        space = pads.outputs.capacity_bytes * BITS_PER_BYTE
         self._output_port = Port(env, pads.outputs)
-        self._space = simpy.Container(env, space, init=space)
+        slots = 2 if pads.outputs.double_buffered else 1
+        self._output_slots = simpy.Container(env, slots, init=slots)
         is_output_stationary = plan.params.dataflow is Dataflow.OUTPUT_STATIONARY
         self._fold = self._output_stationary_fold if is_output_stationary else self._streaming_fold
 
@@ -132,32 +132,38 @@ class ProductRun:
                 self._span("write_stall", begun)
             if self._data is not None:
                 self._data.step_fold(one)
-            fed = self._env.event()
-            running = self._env.process(self._fold(number, one, fed))
+            free = self._env.event()
+            running = self._env.process(self._fold(number, one, free))
             if one.ends_group or plan.params.fold_overlap == "none":
                 yield running
             else:
-                yield self._env.timeout(plan.timing.interval) & fed
+                yield self._env.timeout(plan.timing.interval) & free
             if one.ends_group and plan.timing.tail:
                 begun = self._env.now
                 yield self._env.timeout(plan.timing.tail)
                 self._span("drain", begun)
 
-    def _output_stationary_fold(self, number: int, one: GroupFold, fed: simpy.Event) -> Process:
-        """Operands enter during fill and compute; the finished sums leave during the drain."""
+    def _output_stationary_fold(self, number: int, one: GroupFold, free: simpy.Event) -> Process:
+        """Operands enter during fill and compute; the finished sums leave during the drain.
+
+        ``free`` happens when the scratchpads have delivered all operands: another fold's may follow them.
+        """
         timing = self._plan.timing
         feeds = self._activations.feed(number) & self._weights.feed(number)
+        self._env.process(self._pass_on(feeds, free))
         yield from self._phase("fill", timing.fill)
         yield from self._phase("compute", timing.compute)
         yield from self._starve(feeds)
-        fed.succeed()
         complete = self._env.event()
         self._blocks.put(Block(one, fold_size(one.fold), complete))
         yield from self._phase("drain", timing.drain)
         complete.succeed()
 
-    def _streaming_fold(self, number: int, one: GroupFold, fed: simpy.Event) -> Process:
-        """The stationary operand enters during the fill, the other one streams; sums leave from 2 rows on."""
+    def _streaming_fold(self, number: int, one: GroupFold, free: simpy.Event) -> Process:
+        """The stationary operand enters during the fill, the other one streams; sums leave from 2 rows on.
+
+        ``free`` happens when the stream begins: the second set of registers can take another stationary operand.
+        """
         timing = self._plan.timing
         is_weight_stationary = self._plan.params.dataflow is Dataflow.WEIGHT_STATIONARY
         stationary, streaming = self._activations, self._weights
@@ -167,14 +173,20 @@ class ProductRun:
         yield from self._phase("fill", timing.fill)
         yield from self._starve(loading)
         complete = self._env.event()
-        if one.fold.last_in_chain:
-            self._env.process(self._announce(Block(one, fold_size(one.fold), complete), timing.fill))
-        feeding = streaming.feed(number)
-        yield from self._phase("compute", timing.compute)
-        yield from self._starve(feeding)
-        fed.succeed()
+        with self._stream.request() as turn:  # one stream after the other
+            yield turn
+            free.succeed()
+            if one.fold.last_in_chain:
+                self._env.process(self._announce(Block(one, fold_size(one.fold), complete), timing.fill))
+            feeding = streaming.feed(number)
+            yield from self._phase("compute", timing.compute)
+            yield from self._starve(feeding)
         yield from self._phase("drain", timing.drain)
         self._env.process(self._complete(complete, timing.tail))
+
+    def _pass_on(self, source: simpy.Event, target: simpy.Event) -> Process:
+        yield source
+        target.succeed()
 
     def _announce(self, block: Block, delay: int) -> Process:
         yield self._env.timeout(delay)
@@ -202,7 +214,7 @@ class ProductRun:
             block = yield self._blocks.get()
             bits = block.elements * self._plan.step.output_format.bits
             if self._write_blocks:
-                yield self._space.get(bits)
+                yield self._output_slots.get(1)
             begun = self._env.now
             lanes = self._env.timeout(-(-block.elements // self._spec.requantizer.lanes))
             stored = self._env.process(self._output_port.pass_through(bits))
@@ -222,7 +234,7 @@ class ProductRun:
         begun = self._env.now
         yield from self._dram.occupy(bits)
         self._span("write_stall", begun)
-        yield self._space.put(bits)
+        yield self._output_slots.put(1)
 
     def _span(self, kind: str, begun: float) -> None:
         self._note(Span(kind, int(begun), int(self._env.now)))

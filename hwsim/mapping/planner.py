@@ -47,7 +47,7 @@ def plan_network(
             layer = LayerPlan(
                 name=chain[0].name,
                 product=plan_product(product, params[product.name], scratchpads) if product else None,
-                after=tuple(step for step in after if not isinstance(step, MoveStep)),
+                after=_working(after),
                 input=chain[0].input,
                 output=chain[-1].output,
                 input_bits=elements * element_bits,
@@ -64,38 +64,46 @@ def plan_network(
 
 
 def _layers(steps: Sequence[Step]) -> Iterator[tuple[MatmulStep | None, list[ElementwiseStep]]]:
-    """Cut the steps in front of every matrix product."""
+    """Cut the steps in front of every matrix product; renaming alone, as by a first flatten, makes no layer."""
     product: MatmulStep | None = None
     after: list[ElementwiseStep] = []
     for step in steps:
         if isinstance(step, MatmulStep):
-            if product or after:
+            if product or _working(after):
                 yield product, after
             product, after = step, []
         elif isinstance(step, ElementwiseStep):
             after.append(step)
-    yield product, after
+    if product or _working(after):
+        yield product, after
+
+
+def _working(steps: Sequence[ElementwiseStep]) -> tuple[ElementwiseStep, ...]:
+    """Return the steps that do more than to give a tensor another shape."""
+    return tuple(step for step in steps if not isinstance(step, MoveStep))
 
 
 def plan_product(step: MatmulStep, params: ArrayParams, scratchpads: ScratchpadsSpec) -> ProductPlan:
     """Cut a matrix product into folds and choose how its operands reach the array.
 
     Raises:
-        ConfigError: an operand's slice for one fold does not fit a slot of its scratchpad.
+        ConfigError: one line for each operand whose slice for one fold does not fit a slot of its scratchpad.
     """
     dataflow = rules(params.dataflow)
     in_group = list(dataflow.folds(step.shape, params))
     folds = tuple(GroupFold(group, fold, fold is in_group[-1]) for group in range(step.groups) for fold in in_group)
     activations = _Operand("activations", step.name, scratchpads.activations, step.activation_format.bits)
     weights = _Operand("weights", step.name, scratchpads.weights, step.weight_format.bits)
-    return ProductPlan(
-        step=step,
-        params=params,
-        timing=dataflow.timing(step.shape, params),
-        folds=folds,
-        activations=activations.plan(*_activation_uses(step, folds)),
-        weights=weights.plan(*_weight_uses(step, folds)),
-    )
+    plans: list[OperandPlan] = []
+    problems: list[str] = []
+    for operand, uses in ((activations, _activation_uses(step, folds)), (weights, _weight_uses(step, folds))):
+        try:
+            plans.append(operand.plan(*uses))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return ProductPlan(step, params, dataflow.timing(step.shape, params), folds, *plans)
 
 
 class _Operand:
@@ -115,25 +123,25 @@ class _Operand:
         read_bits = tuple(count * self._bits for count in reads)
         capacity_bits = self._scratchpad.capacity_bytes * BITS_PER_BYTE
         if elements * self._bits <= capacity_bits:
-            return OperandPlan(tuple(self._resident(uses)), None, read_bits)
+            return OperandPlan(tuple(self._resident(uses, elements)), None, read_bits)
         slots = 2 if self._scratchpad.double_buffered else 1
         demand = max(count for _, _, count in uses) * self._bits
         if demand > capacity_bits // slots:
             raise ConfigError(self._too_large(demand, slots))
         return OperandPlan(tuple(self._streamed(uses)), slots, read_bits)
 
-    def _resident(self, uses: list[tuple[Any, Any, int]]) -> Iterator[Transfer]:
+    def _resident(self, uses: list[tuple[Any, Any, int]], elements: int) -> Iterator[Transfer]:
         """Bring each element with the first fold that reads it."""
         last = len(uses) - 1
         seen: set[Any] = set()
-        arrived = np.zeros(0, np.int64)
+        arrived = np.zeros(elements, np.bool_)
         for number, (key, place, count) in enumerate(uses):
             if key in seen:
                 continue
             seen.add(key)
             if isinstance(place, np.ndarray):  # slices of activations share elements where windows overlap
-                fresh = np.setdiff1d(place, arrived, assume_unique=True)
-                arrived = np.union1d(arrived, fresh)
+                fresh = place[~arrived[place]]
+                arrived[fresh] = True
                 if fresh.size:
                     yield Transfer(fresh, fresh.size * self._bits, number, last)
             else:
@@ -195,7 +203,9 @@ def _check_outputs(layer: LayerPlan, scratchpad: ScratchpadSpec) -> None:
     slots, what = 1, "its outputs need"
     if layer.product is not None and layer.after:
         sizes.append(layer.product.step.outputs)
-    elif layer.product is not None:
+    elif layer.product is None:
+        sizes.append(layer.input_bits // layer.element_bits)
+    else:
         sizes = [_length(one.fold.out_rows) * _length(one.fold.out_cols) for one in layer.product.folds]
         slots, what = (2 if scratchpad.double_buffered else 1), "the outputs of one fold need"
     demand = -(-max(sizes, default=0) * layer.element_bits // BITS_PER_BYTE)

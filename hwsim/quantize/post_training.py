@@ -9,7 +9,7 @@ import numpy as np
 from hwsim import registry
 from hwsim.config.arch import ActivationQuantizationSpec, QuantizationSpec, WeightQuantizationSpec
 from hwsim.errors import ConfigError
-from hwsim.execute.floating import CHUNK_SAMPLES, check_input_shape, float_values
+from hwsim.execute.floating import check_inputs, chunks, float_values
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator, quantization_of
 from hwsim.network.operators.elementwise import LutFunction
@@ -37,10 +37,10 @@ def quantize(
         weight_bits, activation_bits: widths of the codes.
 
     Raises:
-        ConfigError: calibration data of the wrong shape, or a range that the scheme cannot hold.
+        ConfigError: calibration data of the wrong shape or not finite, or a range that the scheme cannot hold.
     """
     fused = fuse(network)
-    check_input_shape(fused, calibration.shape)
+    check_inputs(fused, calibration)
     ranges = activation_ranges(fused, calibration, spec.calibrator)
     tensors = dict(fused.tensors)
     activation_format = IntFormat(activation_bits, spec.activations.signed)
@@ -63,8 +63,8 @@ def activation_ranges(network: Network, calibration: FloatArray, calibrator: str
     """Return (low, high) of every activation tensor, as the calibrator of that name sees the float network."""
     make = registry.load(registry.CALIBRATORS, calibrator)
     observers: dict[str, Calibrator] = {name: make() for name in network.activations}
-    for start in range(0, len(calibration), CHUNK_SAMPLES):
-        for name, values in float_values(network, calibration[start : start + CHUNK_SAMPLES]):
+    for chunk in chunks(network, calibration):
+        for name, values in float_values(network, chunk):
             observers[name].observe(values)
     return {name: observer.range() for name, observer in observers.items()}
 

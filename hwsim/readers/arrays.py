@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.errors import ConfigError
 
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
 MAX_BYTES = 4 << 30
 
 
@@ -27,9 +27,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if size > MAX_BYTES:
             raise ConfigError(f"{path}: unpacks to {size} bytes; allowed: {MAX_BYTES}")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            members = {name: archive[name] for name in archive.files}
     except _UNREADABLE as error:
         raise ConfigError(f"{path}: not a readable .npz file ({_reason(error)})") from None
+    others = [name for name, member in members.items() if not isinstance(member, np.ndarray)]
+    if others:
+        raise ConfigError(f"{path}: not a readable .npz file ({others[0]} in it is no array)")
+    return members
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -44,6 +48,7 @@ def read_npy(path: Path) -> np.ndarray:
     except _UNREADABLE as error:
         raise ConfigError(f"{path}: not a readable .npy file ({_reason(error)})") from None
     if not isinstance(loaded, np.ndarray):
+        loaded.close()
         raise ConfigError(f"{path}: holds several arrays; allowed: one .npy array")
     return loaded
 

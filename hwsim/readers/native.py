@@ -172,11 +172,13 @@ class _Build:
         values = self._numbers(name, ())
         if values is None:
             return None
-        if values.shape != (samples,) or np.any(values != np.rint(values)) or np.any(values < 0):
-            self.problems.append(
-                f"{self._file}: array {name}: shape {list(values.shape)}; "
-                f"allowed: [{samples}], a class number from 0 for each input"
-            )
+        problem = None
+        if values.shape != (samples,):
+            problem = f"shape {list(values.shape)}; allowed: [{samples}], a class number for each input"
+        elif np.any(values != np.rint(values)) or np.any(values < 0):
+            problem = "holds fractions or negative numbers; allowed: class numbers from 0"
+        if problem:
+            self.problems.append(f"{self._file}: array {name}: {problem}")
             return None
         return values.astype(np.int64)
 
