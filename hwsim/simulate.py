@@ -119,6 +119,9 @@ def choose_samples(
     check_inputs(workload.network, inputs)
     if labels is not None and labels.shape != (len(inputs),):
         raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{len(inputs)}], one for each input")
+    classes = int(np.prod(workload.network.tensors[workload.network.output].shape))
+    if labels is not None and not np.all((labels >= 0) & (labels < classes)):
+        raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
     if samples is not None and not 1 <= samples <= len(inputs):
         raise ConfigError(f"{samples} samples; allowed: 1 to {len(inputs)}")
     chosen = inputs[:samples]

@@ -84,12 +84,8 @@ def split_digits() -> Digits:
     pixels, labels = load_digits(return_X_y=True)
     images = torch.tensor(pixels / LARGEST_PIXEL, dtype=torch.float32).reshape(-1, 1, 8, 8)
     targets = torch.tensor(labels, dtype=torch.int64)
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=TEST_SAMPLES, stratify=labels, random_state=SEED
-    )
-    calibration, _ = train_test_split(
-        train, train_size=CALIBRATION_SAMPLES, stratify=labels[train], random_state=SEED
-    )
+    train, test = train_test_split(np.arange(len(labels)), test_size=TEST_SAMPLES, stratify=labels, random_state=SEED)
+    calibration, _ = train_test_split(train, train_size=CALIBRATION_SAMPLES, stratify=labels[train], random_state=SEED)
     return Digits(images[train], targets[train], images[test], targets[test], images[calibration])
 
 

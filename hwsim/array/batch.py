@@ -9,7 +9,6 @@ import numpy as np
 from hwsim.array.engine import FoldOperands, check_operands
 from hwsim.array.functional import (
     CheckedSum,
-    FunctionalEngine,
     columns_that_cannot_overflow,
     exact_product,
     fold_per_output,
@@ -29,11 +28,11 @@ class BatchResult:
 def run_batch(params: ArrayParams, activations: IntArray, weights: IntArray, initial: IntArray) -> BatchResult:
     """Multiply (samples, out_rows, depth) activations by (depth, out_cols) weights, each sample on its own.
 
-    Each sample starts from ``initial`` (out_rows, out_cols) and overflows as it would alone.
+    Each sample starts from ``initial`` (out_rows, out_cols) and overflows as it would alone; under ``overflow:
+    error`` sums wrap, and stopping is the caller's.
 
     Raises:
         ConfigError: operands that the array cannot hold.
-        AccumulatorOverflowError: an add overflowed under ``overflow: error``; the text names the first sample's.
     """
     samples, out_rows, depth = activations.shape
     stacked = activations.reshape(samples * out_rows, depth)
@@ -48,8 +47,6 @@ def run_batch(params: ArrayParams, activations: IntArray, weights: IntArray, ini
         sums, per_pe = _output_stationary(params, shape, operands, samples)
     else:
         sums, per_pe = _side_by_side(params, shape, operands, shape.out_cols)
-    if params.overflow == "error" and per_pe.any():
-        _name_first_overflow(params, activations, weights, initial)
     return BatchResult(sums.reshape(samples, out_rows, -1), per_pe)
 
 
@@ -85,9 +82,3 @@ def _side_by_side(
     """Sum weight stationary; the samples of an input-stationary product lie side by side in columns."""
     sums, _, per_pe = _sum(params, shape, operands, period)
     return sums, np.zeros((params.rows + 1, params.cols), np.int64) if per_pe is None else per_pe
-
-
-def _name_first_overflow(params: ArrayParams, activations: IntArray, weights: IntArray, initial: IntArray) -> None:
-    """Run sample after sample alone until one raises."""
-    for sample in activations:
-        FunctionalEngine().gemm(params, sample, weights, initial, max_events=1)

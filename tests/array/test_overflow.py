@@ -128,7 +128,9 @@ def test_an_overflow_can_stop_the_run_and_says_where(engine: str, max_events: in
             activations, weights, rows=2, cols=2, weight_bits=4, activation_bits=2, guard_bits=-2,
             overflow="error", engine=engine, max_events=max_events,
         )  # fmt: skip
-    assert str(stopped.value) == "accumulator of 4 bits overflows in cycle 2, row 1, column 0 (overflow events in all: 1)"
+    assert (
+        str(stopped.value) == "accumulator of 4 bits overflows in cycle 2, row 1, column 0 (overflow events in all: 1)"
+    )
     assert stopped.value.exit_code == 6
 
 
