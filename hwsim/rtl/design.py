@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,8 +113,6 @@ def build_product(
 
 
 def _without_error(params: ArrayParams) -> ArrayParams:
-    from dataclasses import replace
-
     return replace(params, overflow="wrap") if params.overflow == "error" else params
 
 
@@ -131,7 +129,8 @@ class Design:
         values = ",\n".join(f"      .{name}({value})" for name, value in self.parameters.items())
         return (
             "// The test bench with the parameters of one design.\n"
-            f"module {TOP} (\n    input wire clk\n);\n  bench #(\n{values}\n  ) bench (\n      .clk(clk)\n  );\nendmodule\n"
+            f"module {TOP} (\n    input wire clk\n);\n"
+            f"  bench #(\n{values}\n  ) bench (\n      .clk(clk)\n  );\nendmodule\n"
         )
 
     def files(self) -> dict[str, str]:

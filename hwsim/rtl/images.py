@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.numerics.formats import IntArray
 from hwsim.rtl.design import Product, address_bits, image_words
-from hwsim.rtl.lanes import bits_of
+from hwsim.rtl.lanes import Lanes, bits_of
 
 WORD_BITS = 64
 SPARE_CYCLES = 64  # until a run that never ends is given up
@@ -25,7 +25,6 @@ def images(product: Product, *, repeats: int = 1, quiet: bool = False) -> dict[s
         quiet: write no events and outputs, only cycles.
     """
     params = product.params
-    words = image_words(product)
     activations, weights = _activation_banks(product), _weight_banks(product)
     files = {
         "shape.hex": _hex(_settings(product, repeats + QUIET * quiet), WORD_BITS),
@@ -34,11 +33,10 @@ def images(product: Product, *, repeats: int = 1, quiet: bool = False) -> dict[s
     }
     if product.lanes is not None:
         width = product.lanes.constant_bits
-        constants = [_join(row, width) for row in _constants(product)]
+        constants = [_join(row, width) for row in _constants(product, product.lanes)]
         files["constants.hex"] = _hex(_padded(constants), params.cols * width)
     if product.lanes is not None and product.lanes.lut is not None:
         entries = [int(entry) for entry in product.lanes.lut.table]
-        assert words["table"] == len(entries)
         files["table.hex"] = _hex(_padded(entries), product.lanes.table_bits)
     return files
 
@@ -96,10 +94,9 @@ def _pad(matrix: IntArray, axis: int, step: int) -> IntArray:
     return np.pad(matrix, widths)
 
 
-def _constants(product: Product) -> list[list[int]]:
+def _constants(product: Product, lanes: Lanes) -> list[list[int]]:
     """Return, per address, each lane's constants: of its column in each tile, or of the stream index for all."""
-    assert product.lanes is not None
-    words, cols = product.lanes.channel_words(), product.params.cols
+    words, cols = lanes.channel_words(), product.params.cols
     if product.transposed:
         return [[word] * cols for word in words]
     words += [0] * (-len(words) % cols)

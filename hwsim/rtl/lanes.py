@@ -126,9 +126,7 @@ def build_lanes(requantizer: Requantizer, lut: Lut | None, bias: IntArray, chann
         raise ConfigError("right shift outside -31 to 94")
     if lut is not None:
         _check_table(lut)
-    return Lanes(
-        requantizer, lut, _each(constants, channels), _each(shift, channels), bias, bits, rounding
-    )
+    return Lanes(requantizer, lut, _each(constants, channels), _each(shift, channels), bias, bits, rounding)
 
 
 def _check_table(lut: Lut) -> None:

@@ -80,7 +80,9 @@ def random_requantizer(rng: np.random.Generator, params: ArrayParams, channels: 
     roundings = ["single", "floor", "half_even", *(["double"] if bits <= 31 else [])]
     rounding = str(rng.choice(roundings))
     multiplier_bits = 31 if rounding == "double" else int(rng.integers(8, 33))
-    output = Quantization(np.float64(1.0), np.int64(rng.integers(-20, 20)), IntFormat(8, bool(rng.integers(2))))
+    signed = bool(rng.integers(2))
+    zero_point = np.int64(rng.integers(-20, 20) if signed else rng.integers(0, 40))
+    output = Quantization(np.float64(1.0), zero_point, IntFormat(8, signed))
     per_channel = rng.integers(2)
     scale = 2.0 ** rng.uniform(-bits - 2, 12 - bits, channels if per_channel else ())
     if rng.random() < 0.2:
@@ -97,5 +99,5 @@ def random_lut(rng: np.random.Generator) -> Lut:
         interpolation=str(rng.choice(["none", "linear"])),
     )
     inputs = Quantization(np.float64(rng.uniform(0.01, 0.2)), np.int64(rng.integers(-10, 10)), IntFormat(9))
-    output = Quantization(np.float64(1 / 128), np.int64(rng.integers(-8, 8)), IntFormat(8, bool(rng.integers(2))))
+    output = Quantization(np.float64(1 / 128), np.int64(rng.integers(0, 8)), IntFormat(8, bool(rng.integers(2))))
     return build_lut(FUNCTIONS[str(rng.choice(["sigmoid", "tanh"]))], inputs, output, options)
