@@ -42,7 +42,7 @@ class Simulation:
         if vcd and self.simulator != "icarus":
             raise ConfigError("waves from a Verilator build; allowed: icarus")
         command = [str(self.program)] if self.simulator == "verilator" else ["vvp", "-n", str(self.program)]
-        _call([*command, *(["+vcd"] if vcd else [])], folder)
+        call([*command, *(["+vcd"] if vcd else [])], folder)
 
 
 @cache
@@ -126,7 +126,7 @@ def _key(files: Mapping[str, str], simulator: SimulatorName) -> str:
 @cache
 def _version(simulator: SimulatorName) -> str:
     flag = "--version" if simulator == "verilator" else "-V"
-    return _call([PROGRAMS[simulator], flag], Path.cwd()).splitlines()[0]
+    return call([PROGRAMS[simulator], flag], Path.cwd()).splitlines()[0]
 
 
 def _write(files: Mapping[str, str], folder: Path) -> None:
@@ -136,17 +136,17 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
 
 def _build_verilator(folder: Path) -> Path:
     command = ["verilator", *VERILATOR_FLAGS, "-CFLAGS", COMPILER_FLAGS, "-Wno-fatal", "--top-module", TOP]
-    _call([*command, "--Mdir", "obj", "-y", ".", f"{TOP}.sv", "main.cpp", "-o", "simulation"], folder)
+    call([*command, "--Mdir", "obj", "-y", ".", f"{TOP}.sv", "main.cpp", "-o", "simulation"], folder)
     return folder / "obj" / "simulation"
 
 
 def _build_icarus(folder: Path) -> Path:
     sources = sorted(path.name for path in folder.glob("*.sv"))
-    _call(["iverilog", "-g2012", "-s", "testbench", "-o", "simulation", *sources], folder)
+    call(["iverilog", "-g2012", "-s", "testbench", "-o", "simulation", *sources], folder)
     return folder / "simulation"
 
 
-def _call(command: list[str], folder: Path) -> str:
+def call(command: list[str], folder: Path) -> str:
     """Run a program and return what it prints.
 
     Raises:

@@ -19,7 +19,6 @@ from hwsim.numerics.requantize import Requantizer
 from hwsim.rtl.lanes import Lanes, build_lanes
 
 SOURCES = Path(__file__).parent / "sv"
-NOT_SYNTHESIZABLE = ("bench.sv", "testbench.sv")
 OVERLAPS = {"none": 0, "drain": 1, "full": 2}
 TOP = "configured"
 
@@ -155,12 +154,7 @@ def _parameters(product: Product) -> dict[str, int]:
         "DATAFLOW": int(not product.output_stationary),
         "ROWS": params.rows,
         "COLS": params.cols,
-        "A_BITS": params.activations.bits,
-        "A_SIGNED": int(params.activations.signed),
-        "W_BITS": params.weights.bits,
-        "W_SIGNED": int(params.weights.signed),
-        "ACC_BITS": params.accumulator.bits,
-        "SATURATE": int(params.overflow == "saturate"),
+        **word_parameters(params),
         "OVERLAP": OVERLAPS[params.fold_overlap],
         "A_ADDRESS_BITS": address_bits(words["activations"]),
         "W_ADDRESS_BITS": address_bits(words["weights"]),
@@ -170,6 +164,24 @@ def _parameters(product: Product) -> dict[str, int]:
         values |= product.lanes.parameters
         values |= {"CHANNEL_BITS": address_bits(words["constants"]), "CHANNEL_IS_STREAM": int(product.transposed)}
     return values
+
+
+def word_parameters(params: ArrayParams) -> dict[str, int]:
+    """Return what every PE of an output- or weight-stationary array is told about its words."""
+    return {
+        "A_BITS": params.activations.bits,
+        "A_SIGNED": int(params.activations.signed),
+        "W_BITS": params.weights.bits,
+        "W_SIGNED": int(params.weights.signed),
+        "ACC_BITS": params.accumulator.bits,
+        "SATURATE": int(params.overflow == "saturate"),
+    }
+
+
+def pe_parameters(params: ArrayParams) -> dict[str, int]:
+    """Return the parameters of os_pe.sv or ws_pe.sv."""
+    buffers = "SHADOW" if params.dataflow is Dataflow.OUTPUT_STATIONARY else "DOUBLE"
+    return word_parameters(params) | {buffers: int(params.fold_overlap != "none")}
 
 
 def image_words(product: Product) -> dict[str, int]:

@@ -12,7 +12,7 @@ from hwsim.errors import ConfigError
 from hwsim.numerics.fixed_point import Multiplier
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.lut import FRACTION_BITS, Lut
-from hwsim.numerics.requantize import FixedPoint, PowerOfTwo, Requantizer
+from hwsim.numerics.requantize import FixedPoint, PowerOfTwo, Requantizer, RequantizerOptions
 
 CODE_CYCLES = 4  # from a sum that leaves the array to its requantized code
 TABLE_CYCLES = 3  # from there to the table's code
@@ -20,7 +20,14 @@ SHIFT_BITS = 8
 BIAS_BITS = 32
 WIDE_BIAS_BITS = 63
 
-_ROUNDINGS = {"single": 0, "half_up": 0, "half_away": 1, "half_even": 2, "floor": 3, "double": 4}
+_ROUNDINGS = {
+    "single": 0,
+    "half_up": 0,
+    "half_away": 1,
+    "half_even": 2,
+    "floor": 3,
+    "double": 4,
+}  # ROUNDING of requantizer.sv
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -116,17 +123,31 @@ def build_lanes(requantizer: Requantizer, lut: Lut | None, bias: IntArray, chann
     if isinstance(scheme, FixedPoint):
         whole: Multiplier = scheme.multiplier
         shift = whole.shift if scheme.rounding == "double" else whole.shift + whole.bits
-        constants, bits, rounding = whole.mantissa, whole.bits, _ROUNDINGS[scheme.rounding]
+        constants, bits = whole.mantissa, whole.bits
     elif isinstance(scheme, PowerOfTwo):
         shift, constants, bits = scheme.shift, np.ones_like(scheme.shift), 1
-        rounding = _ROUNDINGS[scheme.rounding]
     else:
         raise ConfigError(f"no RTL of {type(scheme).__name__}; allowed: fixed_point, power_of_two")
     if int(shift.min()) < -31 or int(shift.max()) > 94:
         raise ConfigError("right shift outside -31 to 94")
     if lut is not None:
         _check_table(lut)
-    return Lanes(requantizer, lut, _each(constants, channels), _each(shift, channels), bias, bits, rounding)
+    return Lanes(
+        requantizer, lut, _each(constants, channels), _each(shift, channels), bias, bits, _ROUNDINGS[scheme.rounding]
+    )
+
+
+def rounding_code(options: RequantizerOptions) -> int:
+    """Return the ROUNDING parameter of a requantizer built with ``options``.
+
+    Raises:
+        ConfigError: the scheme has no RTL.
+    """
+    if options.scheme == "power_of_two":
+        return _ROUNDINGS["half_away" if options.rounding == "double" else options.rounding]
+    if options.scheme == "fixed_point":
+        return _ROUNDINGS[options.rounding]
+    raise ConfigError(f"no RTL of the {options.scheme} scheme; allowed: fixed_point, power_of_two")
 
 
 def _check_table(lut: Lut) -> None:
