@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwsim.array.params import ArrayParams, Dataflow
 from hwsim.errors import ConfigError
@@ -21,7 +22,9 @@ _SYNTHESIS = """\
 read_verilog -sv {sources}
 chparam {settings} {top}
 hierarchy -check -top {top}
-proc; flatten; opt -full; wreduce; alumacc; share; opt; memory -nomap; opt_clean
+proc; flatten; opt -full; wreduce; alumacc; share; opt
+tee -q -o memories.json stat -json
+memory -nomap; opt_clean
 techmap; opt -fast; abc -fast; opt -fast; clean
 tee -q -o stat.json stat -json
 """
@@ -99,20 +102,19 @@ def _synthesize(top: str, parameters: dict[str, int]) -> UnitArea:
         script = _SYNTHESIS.format(sources=" ".join(sources), settings=settings, top=top)
         (Path(work) / "area.ys").write_text(script, encoding="ascii")
         call(["yosys", "-q", "-s", "area.ys"], Path(work))
-        statistics = json.loads((Path(work) / "stat.json").read_text(encoding="utf-8"))
-    return _count(statistics["design"])
+        gates, memories = (_statistics(Path(work) / name) for name in ("stat.json", "memories.json"))
+    return _count(gates["num_cells_by_type"], memories["num_memory_bits"])
 
 
 def _needed(top: str) -> tuple[str, ...]:
     return (f"{top}.sv", "multiply.sv", "checked_add.sv") if top.endswith("_pe") else (f"{top}.sv",)
 
 
-def _count(design: dict[str, object]) -> UnitArea:
-    by_type = design["num_cells_by_type"]
-    if not isinstance(by_type, dict):
-        raise ConfigError("Yosys reports no cells")
-    flip_flops = sum(count for kind, count in by_type.items() if "DFF" in kind)
-    memories = sum(count for kind, count in by_type.items() if kind.startswith("$mem"))
-    memory_bits = design["num_memory_bits"]
-    cells = sum(by_type.values()) - flip_flops - memories
-    return UnitArea(cells, flip_flops, int(str(memory_bits)))
+def _statistics(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))["design"]
+
+
+def _count(cells: dict[str, int], memory_bits: int) -> UnitArea:
+    flip_flops = sum(count for kind, count in cells.items() if "DFF" in kind)
+    memories = sum(count for kind, count in cells.items() if kind.startswith("$mem"))
+    return UnitArea(sum(cells.values()) - flip_flops - memories, flip_flops, memory_bits)

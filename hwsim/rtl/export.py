@@ -42,8 +42,9 @@ build/icarus/simulation: $(SOURCES)
 
 build/verilator/simulation: $(SOURCES) main.cpp
 \t@mkdir -p $(@D)
-\t@verilator {" ".join(VERILATOR_FLAGS)} -CFLAGS {COMPILER_FLAGS} -Wno-fatal --top-module {TOP} \\
-\t  --Mdir $(@D)/obj -y . {TOP}.sv main.cpp -o ../simulation > $(@D)/build.log
+\t@cp $(SOURCES) main.cpp $(@D)/
+\t@cd $(@D) && verilator {" ".join(VERILATOR_FLAGS)} -CFLAGS {COMPILER_FLAGS} -Wno-fatal --top-module {TOP} \\
+\t  --Mdir obj -y . {TOP}.sv main.cpp -o ../simulation > build.log
 
 clean:
 \trm -rf build

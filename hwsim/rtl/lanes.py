@@ -20,6 +20,7 @@ SHIFT_BITS = 8
 BIAS_BITS = 32
 WIDE_BIAS_BITS = 63
 
+# the ROUNDING parameter of requantizer.sv
 _ROUNDINGS = {
     "single": 0,
     "half_up": 0,

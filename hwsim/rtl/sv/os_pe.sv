@@ -6,7 +6,7 @@
 //   hands operands and tags to the neighbours.
 // SHADOW = 0: while shift_in is 1 the sum itself is replaced by sum_in, the sum of the PE above.
 // SHADOW = 1: the edge that writes the last sum of a fold (last_in) also copies it into a shadow register, and
-//   shift_in moves the shadows, so that the next fold may add meanwhile.
+//   shift_in moves the shadows, so that the next fold may add meanwhile. Only then do `last` and `shift` travel.
 module os_pe #(
     parameter int A_BITS = 8,
     parameter int A_SIGNED = 1,
@@ -73,7 +73,8 @@ module os_pe #(
     end else begin
       activation <= activation_in;
       weight <= weight_in;
-      {valid, first, last, shift} <= {valid_in, first_in, last_in, shift_in};
+      {valid, first} <= {valid_in, first_in};
+      {last, shift} <= (SHADOW != 0) ? {last_in, shift_in} : 2'b0;
     end
   end
 

@@ -6,7 +6,8 @@
 // While load_in is 1 the edge takes weight_in, the weight of the PE above.
 // DOUBLE = 0: that register is the weight.
 // DOUBLE = 1: it is the next fold's; swap_in travels with the first activation of a fold, which is multiplied by the
-//   new weight already, and the edge copies it to where the rest of the fold finds it.
+//   new weight already, and the edge copies it to where the rest of the fold finds it. Only then do `swap` and `load`
+//   travel.
 module ws_pe #(
     parameter int A_BITS = 8,
     parameter int A_SIGNED = 1,
@@ -71,7 +72,8 @@ module ws_pe #(
       {valid, swap, load} <= 3'b0;
     end else begin
       activation <= activation_in;
-      {valid, swap, load} <= {valid_in, swap_in, load_in};
+      valid <= valid_in;
+      {swap, load} <= (DOUBLE != 0) ? {swap_in, load_in} : 2'b0;
       if (load_in) weight <= weight_in;
       if (valid_in) sum <= next;
     end
