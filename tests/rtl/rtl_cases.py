@@ -39,7 +39,7 @@ def random_params(rng: np.random.Generator) -> ArrayParams:
         dataflow,
         weight_bits=weight_bits,
         activation_bits=activation_bits,
-        guard_bits=int(rng.integers(-2, 7)),
+        guard_bits=int(rng.integers(-2, 7) if rng.random() < 0.85 else rng.integers(7, 31)),
         overflow=str(rng.choice(["wrap", "saturate"])),
         activations_signed=bool(rng.integers(2)),
         weights_signed=bool(rng.integers(2)),
