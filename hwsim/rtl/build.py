@@ -135,7 +135,7 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
 
 
 def _build_verilator(folder: Path) -> Path:
-    command = ["verilator", *VERILATOR_FLAGS, "-CFLAGS", COMPILER_FLAGS, "-Wno-fatal", "--top-module", TOP]
+    command = ["verilator", *VERILATOR_FLAGS, "-CFLAGS", COMPILER_FLAGS, "-Wno-fatal", "-j", "0", "--top-module", TOP]
     call([*command, "--Mdir", "obj", "-y", ".", f"{TOP}.sv", "main.cpp", "-o", "simulation"], folder)
     return folder / "obj" / "simulation"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rtl_cases import OVERLAPS, random_case
 
-from hwsim.array.params import array_params
+from hwsim.array.params import ArrayParams, Dataflow, array_params
 from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lut import LutOptions, build_lut, sigmoid
@@ -15,7 +15,7 @@ from hwsim.numerics.requantize import PowerOfTwo, Requantizer, RequantizerOption
 from hwsim.rtl.design import read_sources
 from hwsim.rtl.lockstep import compare_gemm
 
-CASES = int(os.environ.get("HWSIM_RTL_CASES", "60"))
+CASES = int(os.environ.get("HWSIM_RTL_CASES", "40"))
 CASES_UNDER_VERILATOR = 3
 
 OUTPUT = Quantization(np.float64(0.5), np.int64(3), IntFormat(8))
@@ -36,6 +36,16 @@ def test_random_configurations_agree(icarus, number):
 def test_random_configurations_agree_under_verilator(verilator, number):
     case = random_case(number)
     compare_gemm(case.params, case.activations, case.weights, **case.units(), simulator=verilator)
+
+
+def test_operands_widened_by_a_zero_point_agree(icarus):
+    """`q - Z` in front of the multiplier makes operands one bit wider; the accumulator stays."""
+    params = ArrayParams(
+        3, 3, Dataflow.WEIGHT_STATIONARY, IntFormat(17), IntFormat(9), IntFormat(24), overflow="saturate"
+    )
+    rng = np.random.default_rng(3)
+    activations, weights = rng.integers(-65536, 65536, (5, 7)), rng.integers(-256, 256, (7, 4))
+    assert compare_gemm(params, activations, weights, simulator=icarus).events > 0
 
 
 @pytest.mark.parametrize(("dataflow", "overlap"), [(d, o) for d, overlaps in OVERLAPS.items() for o in overlaps])

@@ -73,6 +73,7 @@ module bench #(
   reg [31:0] address = 0;
   reg [31:0] runs = 0;
   reg [31:0] cycle = 0;
+  reg [31:0] waited = 0;
   reg [31:0] flush = 0;
   reg [31:0] total_cycles = 0;
   reg [31:0] mac_cycles = 0;
@@ -260,7 +261,7 @@ module bench #(
     case (state)
       RESET: begin
         state <= runs == 0 ? LOAD : START;
-        {cycle, flush, total_cycles, mac_cycles} <= 128'd0;
+        {cycle, waited, flush, total_cycles, mac_cycles} <= 160'd0;
         for (i = 0; i < COLS; i = i + 1) begin
           sums_seen[i]   <= 0;
           codes_seen[i]  <= 0;
@@ -273,11 +274,12 @@ module bench #(
       end
       START: state <= RUN;
       default: begin
+        waited <= waited + 1;
         if (running) cycle <= cycle + 1;
         if (running && corner_valid) mac_cycles <= cycle + 1;
         if (|out_valid) total_cycles <= cycle + 1;
         if (all_out) flush <= flush + 1;
-        if (flush == LANE_CYCLES || cycle == cycle_limit) begin
+        if (flush == LANE_CYCLES || waited == cycle_limit) begin
           runs  <= runs + 1;
           state <= RESET;
           if (runs + 1 == repeats) begin
