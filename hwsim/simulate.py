@@ -52,8 +52,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """A workload made ready for one architecture."""
+    """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan."""
 
+    network: Network
     steps: tuple[Step, ...]
     params: Mapping[str, ArrayParams]
     layers: tuple[LayerPlan, ...]
@@ -156,7 +157,7 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         element_bits=spec.array.activation_bits,
     )
     ends = _quantization(network, network.input), _quantization(network, network.output)
-    return Compiled(steps, params, layers, *ends, network.output)
+    return Compiled(network, steps, params, layers, *ends, network.output)
 
 
 def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:

@@ -58,6 +58,8 @@ def test_every_picture_and_link_is_in_the_checkout() -> None:
 
 def test_the_commands_in_the_text_work(tmp_path: Path) -> None:
     named = [
+        "hwsim export rtl edge16 digits_cnn chip",
+        "hwsim run edge16 digits_cnn --vcd waves.vcd",
         "hwsim list architectures",
         "hwsim init arch my_chip.yaml",
         "hwsim init workload my_net",

@@ -74,6 +74,14 @@ def run(
     dump_tensors: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every tensor's integers to this .npz.")
     ] = None,
+    vcd: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the array's registers to this VCD file (waves).")
+    ] = None,
+    vcd_layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The layer that --vcd shows.  [default: the first]", show_default=False),
+    ] = None,
+    vcd_folds: Annotated[str, typer.Option(metavar="FIRST:END", help="The folds that --vcd shows.")] = "0:1",
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on an architecture.
@@ -84,7 +92,19 @@ def run(
 
     run_once(
         RunRequest(
-            architecture, workload, inputs, labels, samples, engine, tuple(settings or ()), out, dump_tensors, as_json
+            architecture,
+            workload,
+            inputs,
+            labels,
+            samples,
+            engine,
+            tuple(settings or ()),
+            out,
+            dump_tensors,
+            vcd,
+            vcd_layer,
+            vcd_folds,
+            as_json,
         )
     )
 
@@ -134,6 +154,21 @@ def check(
     samples: Annotated[
         int | None, typer.Option(metavar="N", help="Samples that --engines compares.  [default: 1]", show_default=False)
     ] = None,
+    rtl: Annotated[
+        bool, typer.Option("--rtl", help="Run the array in SystemVerilog too, and compare cycle by cycle.")
+    ] = False,
+    gemm: Annotated[
+        str | None, typer.Option(metavar="RxDxC", help="--rtl: a random product, out_rows x depth x out_cols.")
+    ] = None,
+    named_workload: Annotated[
+        str | None, typer.Option("--workload", metavar="WORKLOAD", help="The same as the argument.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="--rtl: this layer only.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="--rtl: of the random product.")] = 0,
+    simulator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="--rtl: verilator or icarus.  [default: by size]", show_default=False),
+    ] = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -141,9 +176,20 @@ def check(
 
     With a workload, each layer's plan is shown, with the accumulator bits that suffice for its weights.
     """
-    from hwsim.cli.check import CheckRequest, check_all
+    from hwsim.cli.check import CheckRequest, RtlOptions, check_all
 
-    check_all(CheckRequest(architecture, workload, engines, samples, tuple(settings or ()), as_json))
+    check_all(
+        CheckRequest(
+            architecture,
+            workload,
+            named_workload,
+            engines,
+            samples,
+            tuple(settings or ()),
+            as_json,
+            RtlOptions(rtl, gemm, layer, seed, simulator),
+        )
+    )
 
 
 @app.command()
@@ -181,3 +227,41 @@ def init(
     from hwsim.cli.files import write_template
 
     write_template(kind, path, force=force)
+
+
+export_app = typer.Typer(help="Write designs for other tools.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(export_app, name="export")
+rtl_app = typer.Typer(help="The array in SystemVerilog.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rtl_app, name="rtl")
+
+
+@export_app.command(name="rtl")
+def export_rtl(
+    architecture: Arch,
+    workload: Workload,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    settings: Settings = None,
+) -> None:
+    """Write each layer's RTL with memory images, golden trace and a Makefile.
+
+    `make` in the folder runs every layer with Verilator and Icarus; it needs no Python.
+    """
+    from hwsim.cli.rtl import export
+
+    export(architecture, workload, folder, tuple(settings or ()))
+
+
+@rtl_app.command(name="area")
+def rtl_area(architecture: Arch, settings: Settings = None, as_json: AsJson = False) -> None:
+    """Synthesize PE, requantizer and LUT with Yosys, and count cells and flip-flops."""
+    from hwsim.cli.rtl import print_area
+
+    print_area(architecture, tuple(settings or ()), as_json=as_json)
+
+
+@rtl_app.command(name="sources")
+def rtl_sources() -> None:
+    """Print where the SystemVerilog files lie."""
+    from hwsim.cli.rtl import print_sources
+
+    print_sources()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hwsim.check import EngineAgreement, compare_engines
 from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
 from hwsim.cli.inputs import read_spec_and_workload
+from hwsim.cli.rtl import RtlRequest, check_rtl
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.energy.account import Account
@@ -21,15 +22,33 @@ from hwsim.simulate import Compiled, Samples, choose_samples, compile_workload, 
 
 
 @dataclass(frozen=True, slots=True)
+class RtlOptions:
+    """What ``--rtl`` compares: a random product or a layer, on which simulator."""
+
+    wanted: bool
+    gemm: str | None
+    layer: str | None
+    seed: int
+    simulator: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """The arguments of ``hwsim check``."""
+    """The arguments of ``hwsim check``; the workload may be given as an argument or as an option."""
 
     architecture: str
-    workload: str | None
+    workload_argument: str | None
+    workload_option: str | None
     engines: bool
     samples: int | None
     overrides: tuple[str, ...]
     as_json: bool
+    rtl: RtlOptions
+
+    @property
+    def workload(self) -> str | None:
+        """The workload, however it was given."""
+        return self.workload_argument or self.workload_option
 
 
 def check_all(request: CheckRequest) -> None:
@@ -38,6 +57,21 @@ def check_all(request: CheckRequest) -> None:
     Raises:
         HwsimError: the first thing that is wrong; CheckFailedError if the engines differ.
     """
+    _check_options(request)
+    if request.rtl.wanted:
+        check_rtl(
+            RtlRequest(
+                request.architecture,
+                request.workload,
+                request.rtl.gemm,
+                request.rtl.layer,
+                request.rtl.seed,
+                request.rtl.simulator,
+                request.overrides,
+                request.as_json,
+            )
+        )
+        return
     checked = _checked(request)
     if request.as_json:
         print_checked_json(checked)
@@ -46,7 +80,6 @@ def check_all(request: CheckRequest) -> None:
 
 
 def _checked(request: CheckRequest) -> Checked:
-    _check_options(request)
     if request.workload is None:
         spec = load_arch(request.architecture, request.overrides)
         return Checked(spec, EnergyTable.load(spec.energy_table))
@@ -70,6 +103,13 @@ def _check_options(request: CheckRequest) -> None:
         problems.append("--engines without WORKLOAD; allowed: both")
     if request.samples is not None and not request.engines:
         problems.append("--samples without --engines; allowed: both")
+    if request.workload_argument and request.workload_option:
+        problems.append("WORKLOAD and --workload; allowed: one of them")
+    if request.rtl.wanted and request.engines:
+        problems.append("--engines and --rtl; allowed: one after the other")
+    for name, value in (("gemm", request.rtl.gemm), ("layer", request.rtl.layer), ("simulator", request.rtl.simulator)):
+        if value is not None and not request.rtl.wanted:
+            problems.append(f"--{name} without --rtl; allowed: both")
     if problems:
         raise ConfigError(problems)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from hwsim.array.gemm import EngineName
 from hwsim.cli.inputs import read_samples, read_spec_and_workload
 from hwsim.cli.output import print_json
+from hwsim.cli.rtl import WaveRequest, write_waves
 from hwsim.cli.run_files import check_targets, write_result, write_tensors
 from hwsim.cli.run_text import print_result, print_written
 from hwsim.cli.wording import one_of
+from hwsim.errors import ConfigError
 from hwsim.simulate import choose_samples, integer_tensors, simulate
 
 _ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
@@ -29,6 +31,9 @@ class RunRequest:
     overrides: tuple[str, ...]
     out: Path | None
     dump_tensors: Path | None
+    vcd: Path | None
+    vcd_layer: str | None
+    vcd_folds: str
     as_json: bool
 
 
@@ -39,7 +44,9 @@ def run_once(request: RunRequest) -> None:
         HwsimError: as ``hwsim.run``; also if a file cannot be read or written.
     """
     engine = _ENGINES[one_of(request.engine, list(_ENGINES), "engine")]
-    check_targets(request.out, request.dump_tensors)
+    if request.vcd_layer is not None and request.vcd is None:
+        raise ConfigError("--vcd-layer without --vcd; allowed: both")
+    check_targets(request.out, request.dump_tensors, request.vcd)
     spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
     values, labels = read_samples(workload, request.inputs, request.labels)
     chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)
@@ -49,6 +56,8 @@ def run_once(request: RunRequest) -> None:
         written += write_result(result, request.out)
     if request.dump_tensors:
         written.append(write_tensors(integer_tensors(spec, chosen), request.dump_tensors))
+    if request.vcd:
+        written.append(write_waves(spec, chosen, WaveRequest(request.vcd, request.vcd_layer, request.vcd_folds)))
     if request.as_json:
         print_json(result.to_json_dict())
         return

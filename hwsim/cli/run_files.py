@@ -18,7 +18,7 @@ from hwsim.results.run_result import RunResult
 RESULT_NAME = "result.json"
 
 
-def check_targets(folder: Path | None, file: Path | None) -> None:
+def check_targets(folder: Path | None, *files: Path | None) -> None:
     """Refuse, before anything runs, a folder that is a file or a file that is a folder.
 
     Raises:
@@ -27,8 +27,7 @@ def check_targets(folder: Path | None, file: Path | None) -> None:
     problems = []
     if folder and folder.exists() and not folder.is_dir():
         problems.append(f"{folder}: a file; allowed: a folder to write to")
-    if file and file.is_dir():
-        problems.append(f"{file}: a folder; allowed: a file to write")
+    problems += [f"{file}: a folder; allowed: a file to write" for file in files if file and file.is_dir()]
     if problems:
         raise ConfigError(problems)
 

@@ -49,7 +49,7 @@ def quantize(
         if operator is not None and operator.keeps_quantization:
             found = quantization_of(tensors[operator.input])
         elif isinstance(operator, LutFunction) and operator.function in _FUNCTION_RANGES:
-            found = _function_quantization(operator.function, activation_format, symmetric=spec.activations.symmetric)
+            found = function_quantization(operator.function, activation_format, symmetric=spec.activations.symmetric)
         else:
             found = _activation_quantization(name, ranges[name], spec.activations, activation_format)
         tensors[name] = replace(tensors[name], quantization=found)
@@ -82,7 +82,7 @@ def _activation_quantization(
         raise ConfigError(f"tensor {name}: {error}") from None
 
 
-def _function_quantization(function: str, word: IntFormat, *, symmetric: bool) -> Quantization:
+def function_quantization(function: str, word: IntFormat, *, symmetric: bool) -> Quantization:
     """Return the grid of a bounded function: [0, 1) or [-1, 1) over all codes, or symmetric round zero."""
     low, high = _FUNCTION_RANGES[function]
     if symmetric:

@@ -1,0 +1,93 @@
+"""Layers of a real network on the RTL, through requantization and table."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hwsim.array.params import GemmShape
+from hwsim.config import load_arch
+from hwsim.errors import ConfigError
+from hwsim.readers.native import read_workload
+from hwsim.rtl.layers import compare_products, export_layers, layer_products, random_product
+from hwsim.simulate import Samples, choose_samples
+
+needs_simulator = pytest.mark.skipif(
+    shutil.which("iverilog") is None and shutil.which("verilator") is None,
+    reason="neither Icarus Verilog nor Verilator is installed",
+)
+
+
+@pytest.fixture(scope="module")
+def sample() -> Samples:
+    return choose_samples(read_workload("digits_cnn"), samples=1)
+
+
+@needs_simulator
+@pytest.mark.parametrize(
+    ("bits", "guard_bits", "dataflow"),
+    [(8, 8, "output_stationary"), (5, 1, "weight_stationary"), (3, 0, "input_stationary")],
+)
+def test_a_whole_layer_agrees_through_requantizer_and_table(sample, bits, guard_bits, dataflow) -> None:
+    spec = load_arch(
+        "edge16",
+        [
+            f"array.weight_bits={bits}",
+            f"array.activation_bits={bits}",
+            f"array.guard_bits={guard_bits}",
+            f"array.dataflow={dataflow}",
+        ],
+    )
+    (product,) = layer_products(spec, sample, "conv2")
+    agreement = compare_products([product])["conv2"]
+    assert (agreement.values, agreement.codes, agreement.table_codes) == (16 * 16,) * 3
+    assert (agreement.events > 0) == (guard_bits < 8)
+
+
+@needs_simulator
+@pytest.mark.parametrize("zero_point", ["folded", "operand"])
+@pytest.mark.parametrize("scheme", ["fixed_point", "power_of_two"])
+def test_a_random_product_agrees_on_any_machine(zero_point, scheme) -> None:
+    spec = load_arch("edge8_ws", [f"array.zero_point={zero_point}", f"requantizer.scheme={scheme}"])
+    agreement = compare_products([random_product(spec, GemmShape(11, 19, 10), seed=5)])["gemm"]
+    assert agreement.table_codes == 110
+
+
+def test_what_the_rtl_does_not_have_is_said_for_all_layers_at_once(sample) -> None:
+    spec = load_arch("edge16", ["requantizer.bias=preload"])
+    with pytest.raises(ConfigError) as refused:
+        layer_products(spec, sample)
+    assert [line.split(":")[0] for line in refused.value.problems] == [
+        "layer conv1",
+        "layer conv2",
+        "layer conv3",
+        "layer fc1",
+        "layer logits",
+    ]
+    asymmetric = load_arch("edge16", ["quantization.weights.symmetric=false"])
+    with pytest.raises(ConfigError, match=r"^layer fc1: the RTL has no row-sum unit; allowed: symmetric weights, or"):
+        layer_products(asymmetric, sample, "fc1")
+
+
+def test_an_unknown_layer_is_named_with_the_closest(sample) -> None:
+    with pytest.raises(ConfigError, match=r"^no layer 'conv'; allowed: conv1, .*; did you mean 'conv\d'\?$"):
+        layer_products(load_arch("edge16"), sample, "conv")
+
+
+@needs_simulator
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_an_exported_network_runs_by_make_alone(tmp_path: Path) -> None:
+    mlp = choose_samples(read_workload("digits_mlp"), samples=1)
+    written = export_layers(load_arch("edge8_ws"), mlp, tmp_path)
+    assert [path.name for path in written] == ["hidden", "logits", "Makefile"]
+    simulator = "icarus" if shutil.which("iverilog") else "verilator"
+    done = subprocess.run(["make", "-C", tmp_path / "hidden", simulator], capture_output=True, text=True, check=False)
+    assert f"PASS {simulator}" in done.stdout
+    golden = tmp_path / "hidden" / "golden.txt"
+    golden.write_text(golden.read_text().replace("O ", "O 1", 1))
+    done = subprocess.run(["make", "-C", tmp_path / "hidden", simulator], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"FAIL {simulator}" in done.stdout
