@@ -45,7 +45,6 @@ class Simulation:
         call([*command, *(["+vcd"] if vcd else [])], folder)
 
 
-@cache
 def installed_simulators() -> tuple[SimulatorName, ...]:
     """Return the simulators found on the path."""
     return tuple(name for name, program in PROGRAMS.items() if shutil.which(program))
