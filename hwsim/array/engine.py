@@ -82,7 +82,7 @@ class Engine(ABC):
         """
         check_operands(params, activations, weights)
         shape = GemmShape(activations.shape[0], activations.shape[1], weights.shape[1])
-        start = np.zeros((shape.out_rows, shape.out_cols), np.int64) if initial is None else initial
+        start = all_zero(shape.out_rows, shape.out_cols) if initial is None else initial
         check_initial(params, shape, start)
         if max_events is not None and max_events < 0:
             raise ConfigError(f"max_events {max_events}; allowed: 0 or more, or None for all")
@@ -188,3 +188,15 @@ def register_dtype(params: ArrayParams) -> type[np.int32] | type[np.int64]:
 def contiguous(values: IntArray, dtype: Any) -> Any:
     """Return ``values`` as a C-contiguous array of ``dtype``, so that each kernel has two signatures at most."""
     return np.ascontiguousarray(values, dtype=dtype)
+
+
+def all_zero(rows: int, cols: int) -> IntArray:
+    """Return zeros that take no memory and are known as such by ``is_all_zero`` without a look at each."""
+    return np.broadcast_to(np.int64(0), (rows, cols))
+
+
+def is_all_zero(values: IntArray) -> bool:
+    """Tell whether all values are 0; the zeros of ``all_zero``, and any part of them, cost nothing to tell."""
+    if values.size and values.strides == (0, 0):
+        return not values[0, 0]
+    return not values.any()

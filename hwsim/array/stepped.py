@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from hwsim.array.dataflows import rules
-from hwsim.array.engine import Engine, FoldOperands, contiguous, register_dtype
+from hwsim.array.engine import Engine, FoldOperands, contiguous, is_all_zero, register_dtype
 from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import ArrayParams, Dataflow, GemmShape
 from hwsim.array.results import FoldResult, GemmResult, Overflows, sort_events
@@ -55,11 +57,13 @@ class SteppedEngine(Engine):
         output = np.zeros((shape.out_rows, shape.out_cols), np.int64)
         per_output = np.zeros_like(output)
         total = _Total(params, max_events)
-        finished = self._finish(_ChainRunner(self, params, timing, operands, max_events), chains)
+        words = replace(operands, activations=contiguous(operands.activations, register_dtype(params)))
+        finished = self._finish(_ChainRunner(self, params, timing, words, max_events), chains)
         for chain, result in zip(chains, finished, strict=True):
             place = (chain[0].out_rows, chain[0].out_cols)
             output[place] = result.sums
-            per_output[place] = result.overflows.per_output
+            if result.overflows.count:
+                per_output[place] = result.overflows.per_output
             total.add(result)
         return GemmResult(output, total.overflows(per_output), total.counts, sum(map(len, chains)), timing)
 
@@ -139,7 +143,8 @@ class _ChainRunner:
             )
             result = self._engine.run_fold(self._params, fold, self._timing, piece, self._max_events)
             sums = result.sums
-            per_output += result.overflows.per_output
+            if result.overflows.count:
+                per_output += result.overflows.per_output
             total.add(result)
         return FoldResult(sums, total.overflows(per_output), total.counts)
 
@@ -156,7 +161,7 @@ def _step_output_stationary(
     initial[: used[0], : used[1]] = operands.initial
     drained = np.zeros_like(initial)
     per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
-    events = np.zeros((room, 3), np.int64)
+    events = np.empty((room, 3), np.int64)
     tally = np.zeros(kernels.TALLIES, np.int64)
     found = kernels.step_output_stationary(
         contiguous(operands.activations, dtype),
@@ -182,14 +187,19 @@ def _step_weight_stationary(
     from hwsim.array.kernels import stepped as kernels
 
     dtype = register_dtype(params)
-    initial = operands.initial if fold.first_in_chain else np.zeros_like(operands.initial)
-    accumulators = np.array(operands.accumulators, dtype=dtype, order="C")
+    starts_at_zero = not fold.first_in_chain or is_all_zero(operands.initial)
+    initial = operands.initial[:0] if starts_at_zero else operands.initial
+    accumulators: Any
+    if fold.first_in_chain:  # every one of them is stored into
+        accumulators = np.empty(operands.initial.shape, dtype)
+    else:
+        accumulators = np.array(operands.accumulators, dtype=dtype, order="C")
     per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
     per_output = np.zeros(accumulators.shape, np.int64)
-    events = np.zeros((room, 3), np.int64)
+    events = np.empty((room, 3), np.int64)
     tally = np.zeros(kernels.TALLIES, np.int64)
     found = kernels.step_weight_stationary(
-        contiguous(operands.activations.T, dtype),
+        contiguous(operands.activations, dtype),
         contiguous(operands.weights, dtype),
         contiguous(initial, dtype),
         accumulators,
@@ -203,7 +213,7 @@ def _step_weight_stationary(
         tally,
     )
     overflows = Overflows(events[:found], max(found - room, 0), per_pe, per_output)
-    return FoldResult(accumulators.astype(np.int64), overflows, _counts(tally)), found
+    return FoldResult(accumulators, overflows, _counts(tally)), found
 
 
 def _counts(tally: IntArray) -> Counts:

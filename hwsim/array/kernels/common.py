@@ -33,13 +33,11 @@ if not _CACHE_HERE and "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = _private_cache_folder()
 
 import numba  # noqa: E402
-import numpy as np  # noqa: E402
 
 kernel = numba.njit(cache=True, nogil=True)
 inlined = numba.njit(cache=True, nogil=True, inline="never")
 
-BYTE_ONES = np.uint64(0x0101010101010101)
-TOP_BYTE = np.uint64(56)
+MAX_TICKS = 255
 
 
 @inlined
@@ -98,11 +96,24 @@ def shift(registers, previous, distance):
 
 
 @inlined
-def count_both(flags, others):
-    """Count places where both byte flags are 1; sizes are multiples of 8."""
-    total = np.uint64(0)
-    words = flags.view(np.uint64)
-    other_words = others.view(np.uint64)
-    for p in range(words.size):
-        total += ((words[p] & other_words[p]) * BYTE_ONES) >> TOP_BYTE
-    return np.int64(total)
+def tick(ticks, flags):
+    """Count one more cycle in every place whose flag is set; a byte holds 255 (``MAX_TICKS``) of them."""
+    for p in range(ticks.size):
+        ticks[p] += flags[p]
+
+
+@inlined
+def tick_both(ticks, flags, others):
+    """Count one more cycle in every place where both flags are set."""
+    for p in range(ticks.size):
+        ticks[p] += flags[p] & others[p]
+
+
+@inlined
+def take_ticks(ticks):
+    """Return the sum of all places and set them to 0."""
+    total = 0
+    for p in range(ticks.size):
+        total += ticks[p]
+        ticks[p] = 0
+    return total

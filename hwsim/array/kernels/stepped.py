@@ -13,7 +13,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.array.kernels.common import count_both, kernel, leaves_range, multiply_add, shift, store
+from hwsim.array.kernels.common import (
+    MAX_TICKS,
+    kernel,
+    leaves_range,
+    multiply_add,
+    shift,
+    store,
+    take_ticks,
+    tick,
+    tick_both,
+)
 
 MACS, ACTIVATION_WRITES, WEIGHT_WRITES, SUM_WRITES, ACCUMULATOR_WRITES, ACCUMULATOR_ADDS = range(6)
 TALLIES = 6
@@ -37,7 +47,7 @@ def record(sums, rows, cols, low, high, cycle, pe_overflows, events, found):
 
 @kernel
 def feed_rows(plane, flags, operands, rows, cols, cycle):
-    """Let the operand of row r, delayed by r cycles, enter the first column; ``operands`` is (rows used, stream)."""
+    """Let the operand of row r, delayed by r cycles, enter the first column; ``operands`` is (rows used, depth)."""
     used, length = operands.shape
     for r in range(rows):
         k = cycle - r
@@ -47,14 +57,52 @@ def feed_rows(plane, flags, operands, rows, cols, cycle):
 
 
 @kernel
+def feed_stream(plane, flags, stream, rows, cols, cycle):
+    """Let the stream's operand for row r, delayed by r cycles, enter the first column; (stream, rows used)."""
+    length, used = stream.shape
+    for r in range(rows):
+        m = cycle - r
+        valid = r < used and m >= 0 and m < length
+        plane[r * cols] = stream[m, r] if valid else 0
+        flags[r * cols] = valid
+
+
+@kernel
 def feed_columns(plane, flags, operands, cols, cycle):
-    """Let the operand of column c, delayed by c cycles, enter the first row; ``operands`` is (stream, cols used)."""
+    """Let the operand of column c, delayed by c cycles, enter the first row; ``operands`` is (depth, cols used)."""
     length, used = operands.shape
     for c in range(cols):
         k = cycle - c
         valid = c < used and k >= 0 and k < length
         plane[c] = operands[k, c] if valid else 0
         flags[c] = valid
+
+
+@kernel
+def feed_sums(plane, flags, initial, length, used, cols, cycle):
+    """Let a sum for each operand of the stream enter the top of every used column, delayed like an operand.
+
+    It starts from ``initial`` (stream, cols used), or from zero where that has no rows.
+    """
+    for c in range(cols):
+        m = cycle - c
+        valid = c < used and m >= 0 and m < length
+        plane[c] = initial[m, c] if valid and initial.shape[0] else 0
+        flags[c] = valid
+
+
+@kernel
+def three_counters(places):
+    """Return byte counters of each PE for MACs, operands that moved right, and what moved down."""
+    return np.zeros(places, np.uint8), np.zeros(places, np.uint8), np.zeros(places, np.uint8)
+
+
+@kernel
+def add_ticks(tally, multiplied, moved_right, down, moved_down):
+    """Add the counters to the tally, what moved down under index ``down``, and start them anew."""
+    tally[MACS] += take_ticks(multiplied)
+    tally[ACTIVATION_WRITES] += take_ticks(moved_right)
+    tally[down] += take_ticks(moved_down)
 
 
 @kernel
@@ -71,21 +119,22 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
     """
     rows, cols = drained.shape
     places = rows * cols
-    padded = (places + 7) // 8 * 8
     lefts = np.zeros((2, places), drained.dtype)
     tops = np.zeros((2, places), drained.dtype)
-    left_flags = np.zeros((2, padded), np.uint8)
-    top_flags = np.zeros((2, padded), np.uint8)
+    left_flags = np.zeros((2, places), np.uint8)
+    top_flags = np.zeros((2, places), np.uint8)
+    multiplied, moved_right, moved_down = three_counters(places)
     registers = initial.copy().reshape(places)
     sums = np.zeros(places, drained.dtype)
+    macs_before = tally[MACS]
     found = 0
     for cycle in range(activations.shape[1] + rows + cols - 2):
         now = cycle & 1
         left, top, left_flag, top_flag = lefts[now], tops[now], left_flags[now], top_flags[now]
         shift(left, lefts[1 - now], 1)
         shift(top, tops[1 - now], cols)
-        shift(left_flag[:places], left_flags[1 - now], 1)
-        shift(top_flag[:places], top_flags[1 - now], cols)
+        shift(left_flag, left_flags[1 - now], 1)
+        shift(top_flag, top_flags[1 - now], cols)
         feed_rows(left, left_flag, activations, rows, cols, cycle)
         feed_columns(top, top_flag, weights, cols, cycle)
         multiply_add(sums, registers, left, top)
@@ -93,11 +142,13 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
         if overflowed:
             found = record(sums, rows, cols, low, high, cycle, pe_overflows, events, found)
         store(registers, sums, low, high, saturate, overflowed)
-        macs = count_both(left_flag, top_flag)
-        tally[MACS] += macs
-        tally[SUM_WRITES] += macs
-        tally[ACTIVATION_WRITES] += count_both(left_flag, left_flag)
-        tally[WEIGHT_WRITES] += count_both(top_flag, top_flag)
+        tick_both(multiplied, left_flag, top_flag)
+        tick(moved_right, left_flag)
+        tick(moved_down, top_flag)
+        if cycle % MAX_TICKS == MAX_TICKS - 1:
+            add_ticks(tally, multiplied, moved_right, WEIGHT_WRITES, moved_down)
+    add_ticks(tally, multiplied, moved_right, WEIGHT_WRITES, moved_down)
+    tally[SUM_WRITES] += tally[MACS] - macs_before
     drain(registers, activations.shape[0], weights.shape[1], drained, tally)
     return found
 
@@ -128,12 +179,13 @@ def load_weights(stationary, flags, weights, rows, cols, tally):
         previous[:] = stationary
         previous_flags[:] = flags
         shift(stationary, previous, cols)
-        shift(flags[: rows * cols], previous_flags, cols)
+        shift(flags, previous_flags, cols)
         for c in range(cols):
             valid = row < used_rows and c < used_cols
             stationary[c] = weights[row, c] if valid else 0
             flags[c] = valid
-        tally[WEIGHT_WRITES] += count_both(flags, flags)
+        for p in range(flags.size):
+            tally[WEIGHT_WRITES] += flags[p]
 
 
 @kernel
@@ -141,16 +193,22 @@ def accumulate_bottom(
     bottom, cycle, rows, cols_used, accumulators, first, low, high, saturate, pe_overflows, out_overflows,
     events, found, tally,
 ):  # fmt: skip
-    """Store (first depth tile) or add the sums that leave the bottom row in this cycle of the stream."""
-    for c in range(cols_used):
+    """Store (first depth tile) or add the sums that leave the bottom row in this cycle of the stream.
+
+    Column c holds stream index cycle - rows - c, if there is such a one.
+    """
+    begin = max(0, cycle - rows - accumulators.shape[0] + 1)
+    end = min(cols_used, cycle - rows + 1)
+    if begin >= end:
+        return found
+    tally[ACCUMULATOR_WRITES] += end - begin
+    if first:
+        for c in range(begin, end):
+            accumulators[cycle - rows - c, c] = bottom[c]
+        return found
+    tally[ACCUMULATOR_ADDS] += end - begin
+    for c in range(begin, end):
         m = cycle - rows - c
-        if m < 0 or m >= accumulators.shape[0]:
-            continue
-        tally[ACCUMULATOR_WRITES] += 1
-        if first:
-            accumulators[m, c] = bottom[c]
-            continue
-        tally[ACCUMULATOR_ADDS] += 1
         exact = np.int64(accumulators[m, c]) + bottom[c]
         if exact < low or exact > high:
             pe_overflows[rows, c] += 1
@@ -183,8 +241,8 @@ def step_weight_stationary(
     """Step one weight-stationary fold, with the accumulators under the array.
 
     Args:
-        activations: (rows used, stream), the stream of each row; weights: (rows used, cols used).
-        initial: (stream, cols used), what enters the top of each column with stream index m.
+        activations: (stream, rows used); weights: (rows used, cols used).
+        initial: (stream, cols used), what enters the top of each column with stream index m; no rows: zeros.
         accumulators: (stream, cols used), stored into (``first``) or added to.
         low, high, saturate: the accumulator's range and what it does outside.
         pe_overflows: (rows + 1, cols); out_overflows: (stream, cols); counts are added.
@@ -192,26 +250,26 @@ def step_weight_stationary(
     """
     rows, cols = pe_overflows.shape[0] - 1, pe_overflows.shape[1]
     places = rows * cols
-    padded = (places + 7) // 8 * 8
     stationary = np.zeros(places, accumulators.dtype)
-    held = np.zeros(padded, np.uint8)
+    held = np.zeros(places, np.uint8)
     load_weights(stationary, held, weights, rows, cols, tally)
     lefts = np.zeros((2, places), accumulators.dtype)
-    left_flags = np.zeros((2, padded), np.uint8)
-    sum_flags = np.zeros((2, padded), np.uint8)
+    left_flags = np.zeros((2, places), np.uint8)
+    sum_flags = np.zeros((2, places), np.uint8)
     registers = np.zeros(places, accumulators.dtype)
     above = np.zeros(places, accumulators.dtype)
+    multiplied, moved_right, moved_down = three_counters(places)
     sums = np.zeros(places, accumulators.dtype)
     found = 0
-    for cycle in range(activations.shape[1] + rows + cols - 1):
+    for cycle in range(activations.shape[0] + rows + cols - 1):
         now = cycle & 1
         left, left_flag, sum_flag = lefts[now], left_flags[now], sum_flags[now]
         shift(left, lefts[1 - now], 1)
-        shift(left_flag[:places], left_flags[1 - now], 1)
+        shift(left_flag, left_flags[1 - now], 1)
         shift(above, registers, cols)
-        shift(sum_flag[:places], sum_flags[1 - now], cols)
-        feed_rows(left, left_flag, activations, rows, cols, cycle)
-        feed_columns(above, sum_flag, initial, cols, cycle)
+        shift(sum_flag, sum_flags[1 - now], cols)
+        feed_stream(left, left_flag, activations, rows, cols, cycle)
+        feed_sums(above, sum_flag, initial, activations.shape[0], weights.shape[1], cols, cycle)
         multiply_add(sums, above, left, stationary)
         overflowed = leaves_range(sums, low, high)
         if overflowed:
@@ -223,7 +281,10 @@ def step_weight_stationary(
             pe_overflows, out_overflows, events, found, tally,
         )  # fmt: skip
         store(registers, sums, low, high, saturate, overflowed)
-        tally[MACS] += count_both(left_flag, held)
-        tally[ACTIVATION_WRITES] += count_both(left_flag, left_flag)
-        tally[SUM_WRITES] += count_both(sum_flag, sum_flag)
+        tick_both(multiplied, left_flag, held)
+        tick(moved_right, left_flag)
+        tick(moved_down, sum_flag)
+        if cycle % MAX_TICKS == MAX_TICKS - 1:
+            add_ticks(tally, multiplied, moved_right, SUM_WRITES, moved_down)
+    add_ticks(tally, multiplied, moved_right, SUM_WRITES, moved_down)
     return found
