@@ -119,22 +119,24 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
     """
     rows, cols = drained.shape
     places = rows * cols
-    lefts = np.zeros((2, places), drained.dtype)
-    tops = np.zeros((2, places), drained.dtype)
-    left_flags = np.zeros((2, places), np.uint8)
-    top_flags = np.zeros((2, places), np.uint8)
+    left, left_before = np.zeros(places, drained.dtype), np.zeros(places, drained.dtype)
+    top, top_before = np.zeros(places, drained.dtype), np.zeros(places, drained.dtype)
+    left_flag, left_flag_before = np.zeros(places, np.uint8), np.zeros(places, np.uint8)
+    top_flag, top_flag_before = np.zeros(places, np.uint8), np.zeros(places, np.uint8)
     multiplied, moved_right, moved_down = three_counters(places)
     registers = initial.copy().reshape(places)
     sums = np.zeros(places, drained.dtype)
     macs_before = tally[MACS]
     found = 0
     for cycle in range(activations.shape[1] + rows + cols - 2):
-        now = cycle & 1
-        left, top, left_flag, top_flag = lefts[now], tops[now], left_flags[now], top_flags[now]
-        shift(left, lefts[1 - now], 1)
-        shift(top, tops[1 - now], cols)
-        shift(left_flag, left_flags[1 - now], 1)
-        shift(top_flag, top_flags[1 - now], cols)
+        left, left_before = left_before, left
+        top, top_before = top_before, top
+        left_flag, left_flag_before = left_flag_before, left_flag
+        top_flag, top_flag_before = top_flag_before, top_flag
+        shift(left, left_before, 1)
+        shift(top, top_before, cols)
+        shift(left_flag, left_flag_before, 1)
+        shift(top_flag, top_flag_before, cols)
         feed_rows(left, left_flag, activations, rows, cols, cycle)
         feed_columns(top, top_flag, weights, cols, cycle)
         multiply_add(sums, registers, left, top)
@@ -189,24 +191,28 @@ def load_weights(stationary, flags, weights, rows, cols, tally):
 
 
 @kernel
-def accumulate_bottom(
-    bottom, cycle, rows, cols_used, accumulators, first, low, high, saturate, pe_overflows, out_overflows,
-    events, found, tally,
-):  # fmt: skip
-    """Store (first depth tile) or add the sums that leave the bottom row in this cycle of the stream.
+def store_bottom(bottom, cycle, rows, cols_used, accumulators, tally):
+    """Store the sums that leave the bottom row in this cycle of the stream: the first depth tile's.
 
     Column c holds stream index cycle - rows - c, if there is such a one.
     """
     begin = max(0, cycle - rows - accumulators.shape[0] + 1)
     end = min(cols_used, cycle - rows + 1)
-    if begin >= end:
-        return found
-    tally[ACCUMULATOR_WRITES] += end - begin
-    if first:
-        for c in range(begin, end):
-            accumulators[cycle - rows - c, c] = bottom[c]
-        return found
-    tally[ACCUMULATOR_ADDS] += end - begin
+    for c in range(begin, end):
+        accumulators[cycle - rows - c, c] = bottom[c]
+    tally[ACCUMULATOR_WRITES] += max(end - begin, 0)
+
+
+@kernel
+def add_bottom(
+    bottom, cycle, rows, cols_used, accumulators, low, high, saturate, pe_overflows, out_overflows, events, found,
+    tally,
+):  # fmt: skip
+    """Add the sums that leave the bottom row in this cycle of the stream: a later depth tile's."""
+    begin = max(0, cycle - rows - accumulators.shape[0] + 1)
+    end = min(cols_used, cycle - rows + 1)
+    tally[ACCUMULATOR_WRITES] += max(end - begin, 0)
+    tally[ACCUMULATOR_ADDS] += max(end - begin, 0)
     for c in range(begin, end):
         m = cycle - rows - c
         exact = np.int64(accumulators[m, c]) + bottom[c]
@@ -253,21 +259,23 @@ def step_weight_stationary(
     stationary = np.zeros(places, accumulators.dtype)
     held = np.zeros(places, np.uint8)
     load_weights(stationary, held, weights, rows, cols, tally)
-    lefts = np.zeros((2, places), accumulators.dtype)
-    left_flags = np.zeros((2, places), np.uint8)
-    sum_flags = np.zeros((2, places), np.uint8)
+    left, left_before = np.zeros(places, accumulators.dtype), np.zeros(places, accumulators.dtype)
+    left_flag, left_flag_before = np.zeros(places, np.uint8), np.zeros(places, np.uint8)
+    sum_flag, sum_flag_before = np.zeros(places, np.uint8), np.zeros(places, np.uint8)
     registers = np.zeros(places, accumulators.dtype)
     above = np.zeros(places, accumulators.dtype)
     multiplied, moved_right, moved_down = three_counters(places)
     sums = np.zeros(places, accumulators.dtype)
+    bottom = registers[places - cols :]
     found = 0
     for cycle in range(activations.shape[0] + rows + cols - 1):
-        now = cycle & 1
-        left, left_flag, sum_flag = lefts[now], left_flags[now], sum_flags[now]
-        shift(left, lefts[1 - now], 1)
-        shift(left_flag, left_flags[1 - now], 1)
+        left, left_before = left_before, left
+        left_flag, left_flag_before = left_flag_before, left_flag
+        sum_flag, sum_flag_before = sum_flag_before, sum_flag
+        shift(left, left_before, 1)
+        shift(left_flag, left_flag_before, 1)
         shift(above, registers, cols)
-        shift(sum_flag, sum_flags[1 - now], cols)
+        shift(sum_flag, sum_flag_before, cols)
         feed_stream(left, left_flag, activations, rows, cols, cycle)
         feed_sums(above, sum_flag, initial, activations.shape[0], weights.shape[1], cols, cycle)
         multiply_add(sums, above, left, stationary)
@@ -276,10 +284,13 @@ def step_weight_stationary(
             found = record(sums, rows, cols, low, high, rows + cycle, pe_overflows, events, found)
             credit_outputs(sums, rows, cols, low, high, cycle, out_overflows)
         # the bottom row still holds the sums of the cycle before; row by row, so that events stay in order
-        found = accumulate_bottom(
-            registers[places - cols :], cycle, rows, weights.shape[1], accumulators, first, low, high, saturate,
-            pe_overflows, out_overflows, events, found, tally,
-        )  # fmt: skip
+        if first:
+            store_bottom(bottom, cycle, rows, weights.shape[1], accumulators, tally)
+        else:
+            found = add_bottom(
+                bottom, cycle, rows, weights.shape[1], accumulators, low, high, saturate, pe_overflows,
+                out_overflows, events, found, tally,
+            )  # fmt: skip
         store(registers, sums, low, high, saturate, overflowed)
         tick_both(multiplied, left_flag, held)
         tick(moved_right, left_flag)
