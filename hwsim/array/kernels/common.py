@@ -73,18 +73,24 @@ def leaves_range(sums, low, high):
 
 
 @inlined
-def store(registers, sums, low, high, saturate, overflowed):
-    """Write the sums into the registers, wrapped or clamped to [low, high] where any of them overflowed."""
-    if not overflowed:
+def limit(sums, low, high, saturate):
+    """Wrap the sums into [low, high], or clamp them to it."""
+    if saturate:
         for p in range(sums.size):
-            registers[p] = sums[p]
-    elif saturate:
-        for p in range(sums.size):
-            registers[p] = min(max(sums[p], low), high)
+            sums[p] = min(max(sums[p], low), high)
     else:
         mask = high - low
         for p in range(sums.size):
-            registers[p] = ((sums[p] - low) & mask) + low
+            sums[p] = ((sums[p] - low) & mask) + low
+
+
+@inlined
+def store(registers, sums, low, high, saturate, overflowed):
+    """Write the sums into the registers, wrapped or clamped where any of them overflowed."""
+    for p in range(sums.size):
+        registers[p] = sums[p]
+    if overflowed:
+        limit(registers, low, high, saturate)
 
 
 @inlined

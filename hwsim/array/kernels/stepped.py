@@ -17,9 +17,9 @@ from hwsim.array.kernels.common import (
     MAX_TICKS,
     kernel,
     leaves_range,
+    limit,
     multiply_add,
     shift,
-    store,
     take_ticks,
     tick,
     tick_both,
@@ -140,10 +140,10 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
         feed_rows(left, left_flag, activations, rows, cols, cycle)
         feed_columns(top, top_flag, weights, cols, cycle)
         multiply_add(sums, registers, left, top)
-        overflowed = leaves_range(sums, low, high)
-        if overflowed:
+        if leaves_range(sums, low, high):
             found = record(sums, rows, cols, low, high, cycle, pe_overflows, events, found)
-        store(registers, sums, low, high, saturate, overflowed)
+            limit(sums, low, high, saturate)
+        registers, sums = sums, registers
         tick_both(multiplied, left_flag, top_flag)
         tick(moved_right, left_flag)
         tick(moved_down, top_flag)
@@ -266,7 +266,7 @@ def step_weight_stationary(
     above = np.zeros(places, accumulators.dtype)
     multiplied, moved_right, moved_down = three_counters(places)
     sums = np.zeros(places, accumulators.dtype)
-    bottom = registers[places - cols :]
+    bottom, next_bottom = registers[places - cols :], sums[places - cols :]
     found = 0
     for cycle in range(activations.shape[0] + rows + cols - 1):
         left, left_before = left_before, left
@@ -279,10 +279,10 @@ def step_weight_stationary(
         feed_stream(left, left_flag, activations, rows, cols, cycle)
         feed_sums(above, sum_flag, initial, activations.shape[0], weights.shape[1], cols, cycle)
         multiply_add(sums, above, left, stationary)
-        overflowed = leaves_range(sums, low, high)
-        if overflowed:
+        if leaves_range(sums, low, high):
             found = record(sums, rows, cols, low, high, rows + cycle, pe_overflows, events, found)
             credit_outputs(sums, rows, cols, low, high, cycle, out_overflows)
+            limit(sums, low, high, saturate)
         # the bottom row still holds the sums of the cycle before; row by row, so that events stay in order
         if first:
             store_bottom(bottom, cycle, rows, weights.shape[1], accumulators, tally)
@@ -291,7 +291,8 @@ def step_weight_stationary(
                 bottom, cycle, rows, weights.shape[1], accumulators, low, high, saturate, pe_overflows,
                 out_overflows, events, found, tally,
             )  # fmt: skip
-        store(registers, sums, low, high, saturate, overflowed)
+        registers, sums = sums, registers
+        bottom, next_bottom = next_bottom, bottom
         tick_both(multiplied, left_flag, held)
         tick(moved_right, left_flag)
         tick(moved_down, sum_flag)
