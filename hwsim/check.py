@@ -45,7 +45,7 @@ def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
 
 
 def _run(compiled: Compiled, spec: ArchSpec, codes: IntArray, engine: EngineName) -> list[LayerRun]:
-    return run_machine(compiled.layers, spec, SampleData(codes, make_engine(engine), MAX_EVENTS))
+    return run_machine(compiled.layers, spec, SampleData({compiled.input: codes}, make_engine(engine), MAX_EVENTS))
 
 
 def _compare(stepped: LayerRun, functional: LayerRun) -> None:

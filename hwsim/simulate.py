@@ -26,6 +26,7 @@ from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
+from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, accumulator_format
 from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
@@ -59,6 +60,7 @@ class Compiled:
     layers: tuple[LayerPlan, ...]
     input_quantization: Quantization
     output_quantization: Quantization
+    input: str
     output: str
 
 
@@ -152,11 +154,11 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         steps,
         params,
         spec.scratchpads,
-        input_elements=int(np.prod(network.tensors[network.input].shape)),
-        element_bits=spec.array.activation_bits,
+        bits={name: _size_bits(network.tensors[name]) for name in network.activations},
+        outputs=network.outputs,
     )
     ends = _quantization(network, network.input), _quantization(network, network.output)
-    return Compiled(steps, params, layers, *ends, network.output)
+    return Compiled(steps, params, layers, *ends, network.input, network.output)
 
 
 def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:
@@ -168,12 +170,13 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     compiled = compile_workload(spec, chosen.workload)
     flat = chosen.inputs.reshape(len(chosen.inputs), -1)
     codes = compiled.input_quantization.quantize(flat)
-    whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
+    whole = run_integer(compiled.steps, compiled.params, {compiled.input: codes}, keep=[compiled.output])
     outputs = compiled.output_quantization.dequantize(whole.values[compiled.output])
-    sample = SampleData(codes[0], make_engine(engine), MAX_EVENTS) if with_data else None
+    sample = SampleData({compiled.input: codes[0]}, make_engine(engine), MAX_EVENTS) if with_data else None
     runs = run_machine(compiled.layers, spec, sample)
     if with_data:
-        _compare(runs, run_integer(compiled.steps, compiled.params, codes[:1], keep=[one.plan.output for one in runs]))
+        written = [one.plan.output for one in runs]
+        _compare(runs, run_integer(compiled.steps, compiled.params, {compiled.input: codes[:1]}, keep=written))
     account = Account(EnergyTable.load(spec.energy_table), energy_context(spec))
     reference = chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
@@ -197,8 +200,8 @@ def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, IntArray]:
     compiled = compile_workload(spec, chosen.workload)
     codes = compiled.input_quantization.quantize(chosen.inputs.reshape(len(chosen.inputs), -1))
     outputs = {step.output: step.output_shape for step in compiled.steps}
-    run = run_integer(compiled.steps, compiled.params, codes, keep=list(outputs))
-    tensors = {compiled.steps[0].input: codes.reshape(chosen.inputs.shape)}
+    run = run_integer(compiled.steps, compiled.params, {compiled.input: codes}, keep=list(outputs))
+    tensors = {compiled.input: codes.reshape(chosen.inputs.shape)}
     return tensors | {name: run.values[name].reshape(-1, *shape) for name, shape in outputs.items()}
 
 
@@ -227,6 +230,10 @@ def energy_context(spec: ArchSpec) -> EnergyContext:
         lut_entries=spec.activation_lut.entries,
         lut_output_bits=spec.activation_lut.output_bits,
     )
+
+
+def _size_bits(tensor: Tensor) -> int:
+    return int(np.prod(tensor.shape)) * quantization_of(tensor).format.bits
 
 
 def _quantization(network: Network, tensor: str) -> Quantization:

@@ -13,18 +13,35 @@ from hwsim.network.tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Operators in the order of execution; ``input`` and ``output`` name tensors. Float or quantized alike."""
+    """A graph of operators, in an order of execution: each reads tensors that are inputs or written before it.
+
+    ``inputs`` and ``outputs`` name tensors. Float or quantized alike.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
     operators: tuple[Operator, ...]
-    input: str
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def input(self) -> str:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> str:
+        """The first output: the one that labels are compared with."""
+        return self.outputs[0]
 
     @property
     def activations(self) -> list[str]:
-        """Names of the activation tensors: the input, then every operator's output."""
-        return [self.input, *(operator.output for operator in self.operators)]
+        """Names of the activation tensors: the inputs, then every operator's output."""
+        return [*self.inputs, *(operator.output for operator in self.operators)]
+
+    def readers(self, tensor: str) -> list[Operator]:
+        """Return the operators that read a tensor."""
+        return [operator for operator in self.operators if tensor in operator.inputs]
 
     def lower(self, options: LoweringOptions) -> tuple[Step, ...]:
         """Return the integer steps of a quantized network.

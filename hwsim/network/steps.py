@@ -29,10 +29,10 @@ SUM_LIMIT = 1 << 62
 
 @dataclass(frozen=True, eq=False)
 class Step(ABC):
-    """One step of a lowered network: reads tensor ``input``, writes tensor ``output`` of shape ``output_shape``."""
+    """One step of a lowered network: reads tensors ``inputs``, writes tensor ``output`` of shape ``output_shape``."""
 
     name: str
-    input: str
+    inputs: tuple[str, ...]
     output: str
     output_shape: Shape
 
@@ -139,8 +139,8 @@ class ElementwiseStep(Step):
     """A step that works on values as they are, off the array."""
 
     @abstractmethod
-    def compute(self, codes: IntArray) -> IntArray:
-        """Return output codes (samples, outputs) for input codes (samples, elements)."""
+    def compute(self, *codes: IntArray) -> IntArray:
+        """Return output codes (samples, outputs) for the codes (samples, elements) of each input."""
 
     @property
     @abstractmethod
@@ -159,9 +159,9 @@ class LutStep(ElementwiseStep):
 
     lut: Lut
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Look every code up."""
-        return self.lut.look_up(codes)
+        return self.lut.look_up(*codes)
 
     @property
     def operations(self) -> int:
@@ -180,9 +180,9 @@ class MaxStep(ElementwiseStep):
 
     windows: IntArray
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Take the maxima."""
-        return np.asarray(codes[:, self.windows].max(axis=2))
+        return np.asarray(codes[0][:, self.windows].max(axis=2))
 
     @property
     def operations(self) -> int:
@@ -202,9 +202,9 @@ class ClampStep(ElementwiseStep):
     low: int
     high: int
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Clamp."""
-        return np.clip(codes, self.low, self.high)
+        return np.clip(codes[0], self.low, self.high)
 
     @property
     def operations(self) -> int:
@@ -221,9 +221,9 @@ class ClampStep(ElementwiseStep):
 class MoveStep(ElementwiseStep):
     """A new shape for the same row of values: costs nothing."""
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Return the codes as they are."""
-        return codes
+        return codes[0]
 
     @property
     def operations(self) -> int:

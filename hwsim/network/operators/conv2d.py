@@ -22,9 +22,9 @@ class Conv2d(MatmulOperator):
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(output height, output width, filters)."""
-        height, width, channels = image(self.name, input_shape)
+        height, width, channels = image(self.name, shapes[0])
         if channels % self.groups or self.filters % self.groups:
             raise ConfigError(
                 f"layer {self.name}: {channels} channels and {self.filters} filters in {self.groups} groups; "

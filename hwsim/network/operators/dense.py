@@ -18,8 +18,9 @@ class Dense(MatmulOperator):
 
     units: int = 0
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(units,)."""
+        input_shape = shapes[0]
         if len(input_shape) != 1:
             raise ConfigError(
                 f"layer {self.name}: dense layer on an input of shape {list(input_shape)}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from hwsim.numerics.zero_point import folded_constants
 
 @dataclass(frozen=True)
 class MatmulOperator(Operator):
-    """An operator that gathers its input into rows and multiplies them by a weight matrix.
+    """An operator that gathers its one input into rows and multiplies them by a weight matrix.
 
     ``weight`` and ``bias`` name constant tensors; the last axis of the weight is the output channel. A ``bias`` of
     None adds nothing. ``activation`` is applied to the output.
@@ -44,8 +44,9 @@ class MatmulOperator(Operator):
         depth = int(np.prod(weight.shape[:-1]))
         return weight.reshape(depth, self.groups, -1).transpose(1, 0, 2)
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Multiply, add the bias, apply the activation."""
+        (values,) = inputs
         samples = values.shape[0]
         padded = np.concatenate([values.reshape(samples, -1), np.zeros((samples, 1))], axis=1)
         weight = np.asarray(constants[self.weight].data, np.float64)
@@ -71,7 +72,7 @@ class MatmulOperator(Operator):
             bias += folded_constants(matrices, int(inputs.zero_point), per_group)
         return MatmulStep(
             name=self.name,
-            input=self.input,
+            inputs=self.inputs,
             output=self.output,
             output_shape=tensors[self.output].shape,
             gather=self.gather(tensors[self.input].shape),
