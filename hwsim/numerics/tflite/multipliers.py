@@ -7,6 +7,7 @@ Notation: m is the real multiplier, M0 the mantissa and e the exponent with m = 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 import numpy as np
 
@@ -25,7 +26,28 @@ INT32 = IntFormat(32)
 INT16 = IntFormat(16)
 INT8 = IntFormat(8)
 
+BLOCK = 1 << 14  # values: the temporaries of a block stay in the processor's cache
+
 Multiply = Callable[[IntArray, Multiplier], IntArray]
+
+
+def in_blocks(multiply: Multiply) -> Multiply:
+    """Apply ``multiply`` to large arrays in blocks, which is several times as fast. Values are the same."""
+
+    @wraps(multiply)
+    def blocked(values: IntArray, multiplier: Multiplier) -> IntArray:
+        constants = multiplier.mantissa
+        fits = values.size > BLOCK and (constants.ndim == 0 or constants.shape == values.shape[-1:])
+        if not fits:
+            return multiply(values, multiplier)
+        rows = values.reshape(-1) if constants.ndim == 0 else values.reshape(-1, values.shape[-1])
+        step = max(1, BLOCK * len(rows) // values.size)
+        result = np.empty(rows.shape, np.int64)
+        for start in range(0, len(rows), step):
+            result[start : start + step] = multiply(rows[start : start + step], multiplier)
+        return result.reshape(values.shape)
+
+    return blocked
 
 
 def quantize_multiplier(real: FloatArray | float) -> Multiplier:
@@ -50,6 +72,7 @@ def wrap32(values: IntArray) -> IntArray:
     return values if INT32.holds(values) else INT32.wrap(values)
 
 
+@in_blocks
 def multiply_double(values: IntArray, multiplier: Multiplier) -> IntArray:
     """Return ``values m`` with the two roundings of gemmlowp.
 
@@ -63,6 +86,7 @@ def multiply_double(values: IntArray, multiplier: Multiplier) -> IntArray:
     return rounding_divide_by_power_of_two(high, np.maximum(multiplier.shift, 0))
 
 
+@in_blocks
 def multiply_double_half_up(values: IntArray, multiplier: Multiplier) -> IntArray:
     """Return ``values m`` with two roundings, both half up.
 
@@ -77,6 +101,7 @@ def multiply_double_half_up(values: IntArray, multiplier: Multiplier) -> IntArra
     return rounded
 
 
+@in_blocks
 def multiply_single(values: IntArray, multiplier: Multiplier) -> IntArray:
     """Return ``values m`` rounded once: ``(x M0 + 2**(30 - e)) >> (31 - e)``.
 
@@ -91,6 +116,7 @@ def multiply_single(values: IntArray, multiplier: Multiplier) -> IntArray:
     return rounded >> total
 
 
+@in_blocks
 def multiply_wide(values: IntArray, multiplier: Multiplier) -> IntArray:
     """Return ``values m`` for accumulators of up to 48 bits (16-bit activations, 8-bit weights), as an int32.
 
