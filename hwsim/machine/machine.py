@@ -18,7 +18,7 @@ from hwsim.machine.memory import Dram, Process
 from hwsim.machine.product import ProductRun
 from hwsim.machine.timeline import Span, split
 from hwsim.mapping.plan import LayerPlan, ProductPlan
-from hwsim.network.steps import ElementwiseStep, LutStep
+from hwsim.network.steps import ElementwiseStep, FunctionStep, LutStep
 from hwsim.numerics.formats import IntArray
 
 
@@ -142,7 +142,8 @@ class _LayerProcess:
         yield self._env.timeout(self._dram.latency_cycles)
 
     def _step(self, step: ElementwiseStep) -> Process:
-        lanes = self._spec.activation_lut.lanes if isinstance(step, LutStep) else self._spec.vector_unit.lanes
+        on_lut = isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")
+        lanes = self._spec.activation_lut.lanes if on_lut else self._spec.vector_unit.lanes
         yield self._env.timeout(-(-step.operations // lanes))
         if not self._tensors:
             return

@@ -14,6 +14,7 @@ from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class LoweringOptions:
     lut: LutOptions = field(default_factory=LutOptions)
     zero_point: ZeroPointMode = "folded"
     bias: BiasMode = "requantizer"
+    profile: Profile | None = None
+    """Whose arithmetic operators follow, bit by bit; None is the requantizer's and the LUT's own."""
 
 
 @dataclass(frozen=True)

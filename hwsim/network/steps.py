@@ -7,6 +7,7 @@ gather means padding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ from hwsim.numerics.zero_point import row_sum_term
 
 ZeroPointMode = Literal["folded", "operand"]
 BiasMode = Literal["requantizer", "preload"]
+VectorOrLut = Literal["vector_unit", "activation_lut"]
 PADDING = -1
 SUM_LIMIT = 1 << 62
 
@@ -215,6 +217,37 @@ class ClampStep(ElementwiseStep):
     def counts(self) -> Counts:
         """Two comparisons an element."""
         return Counts({("vector_unit", "compare"): 2 * self.outputs})
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionStep(ElementwiseStep):
+    """Integer arithmetic on whole tensors, on the vector unit (``unit``) or the activation LUT unit.
+
+    ``function`` takes an array (samples, *shape) for each input, of the shapes in ``shapes``. ``actions`` are those
+    of one sample; each but a shift, which is part of a multiplication, takes a lane for one cycle.
+    """
+
+    function: Callable[..., IntArray]
+    shapes: tuple[Shape, ...]
+    actions: Counts
+    unit: VectorOrLut = "vector_unit"
+
+    def compute(self, *codes: IntArray) -> IntArray:
+        """Give the tensors their shapes and evaluate the function."""
+        operands = [one.reshape(-1, *shape) for one, shape in zip(codes, self.shapes, strict=True)]
+        return np.asarray(self.function(*operands)).reshape(len(codes[0]), -1)
+
+    @property
+    def operations(self) -> int:
+        """All actions of the unit but shifts."""
+        return sum(
+            int(count) for (unit, action), count in self.actions.items() if unit == self.unit and action != "shift"
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """The function's actions."""
+        return self.actions
 
 
 @dataclass(frozen=True, eq=False)
