@@ -41,7 +41,7 @@ def test_narrow_constants_are_rounded() -> None:
     assert WORD32.constant(1515870810) == 1515870810
 
 
-@pytest.mark.parametrize(("entries", "bits"), [(64, 12), (128, 16), (256, 16), (1024, 20)])
+@pytest.mark.parametrize(("entries", "bits"), [(64, 12), (128, 8), (128, 16), (65536, 17), (256, 16), (1024, 20)])
 @pytest.mark.parametrize("function", ["logistic", "tanh"])
 def test_tables_of_any_length_and_width(function: NonlinearFunction, entries: int, bits: int) -> None:
     """The error is that of the lines (curvature x step**2 / 16), the table's width and the output's."""
@@ -61,7 +61,11 @@ def test_the_standard_table() -> None:
 
 @pytest.mark.parametrize(
     ("entries", "bits", "text"),
-    [(100, 16, "100 entries; allowed: powers of two from 4 to 65536"), (256, 4, "4 bits; allowed: 8 to 24")],
+    [
+        (100, 16, "100 entries; allowed: powers of two from 4 to 65536"),
+        (256, 4, "4 bits; allowed: 8 to 24"),
+        (256, 8, "256 entries of 8 bits; allowed: fewer than 256"),
+    ],
 )
 def test_other_tables_are_refused(entries: int, bits: int, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
