@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.array.gemm import EngineName, make_engine
+from hwsim.array.gemm import EngineName
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
-from hwsim.machine.machine import LayerRun, SampleData, run_machine
+from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.numerics.formats import IntArray
-from hwsim.simulate import MAX_EVENTS, Compiled, Samples, compile_workload
+from hwsim.simulate import Compiled, Samples, compile_workload, sample_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
         CheckFailedError: naming the first layer, and in it the first output, PE or event, that differs.
     """
     compiled = compile_workload(spec, chosen.workload)
-    codes = compiled.input_quantization.quantize(chosen.inputs[:1].reshape(1, -1))[0]
+    codes = compiled.codes(chosen.part(slice(1)).inputs)
     stepped, functional = (_run(compiled, spec, codes, name) for name in ("stepped", "functional"))
     for one, other in zip(stepped, functional, strict=True):
         _compare(one, other)
@@ -44,8 +45,8 @@ def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
     )
 
 
-def _run(compiled: Compiled, spec: ArchSpec, codes: IntArray, engine: EngineName) -> list[LayerRun]:
-    return run_machine(compiled.layers, spec, SampleData(codes, make_engine(engine), MAX_EVENTS))
+def _run(compiled: Compiled, spec: ArchSpec, codes: Mapping[str, IntArray], engine: EngineName) -> list[LayerRun]:
+    return run_machine(compiled.layers, spec, sample_data(codes, engine))
 
 
 def _compare(stepped: LayerRun, functional: LayerRun) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hwsim.config.load import load_arch
 from hwsim.energy.account import Account, EnergyContext
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import CheckFailedError, ConfigError
+from hwsim.execute.codes import Values, check_codes
 from hwsim.execute.floating import check_inputs, float_output
 from hwsim.execute.integer import IntegerRun, LayerOverflow, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
@@ -26,48 +27,100 @@ from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
+from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, accumulator_format
 from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
 from hwsim.quantize.post_training import quantize
-from hwsim.readers.native import read_workload
+from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.layer_result import CYCLE_PARTS, LayerResult, sparse_overflows
 from hwsim.results.run_result import OverflowEvent, RunResult, utilization
 
 MAX_EVENTS = 10_000
+REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a dequantize
+DEFAULT_PROFILE: Profile = "tflm"
+
+Inputs = Values | Mapping[str, Values]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """What a workload is run on: inputs, labels if there are any, and the float network's outputs for them."""
+    """What a workload is run on: inputs by tensor, labels if there are any, the float network's outputs for them.
+
+    Inputs have shape (samples, *shape): reals, or codes where the network holds codes; that has no float outputs.
+    """
 
     workload: Workload
-    inputs: FloatArray
+    inputs: Mapping[str, Values]
     labels: IntArray | None
-    float_outputs: FloatArray
+    float_outputs: FloatArray | None
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.inputs.values())))
+
+    def part(self, samples: slice) -> Samples:
+        """Return some of the samples."""
+        return Samples(
+            self.workload,
+            {name: values[samples] for name, values in self.inputs.items()},
+            None if self.labels is None else self.labels[samples],
+            None if self.float_outputs is None else self.float_outputs[samples],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
     """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan."""
 
-    network: Network
     steps: tuple[Step, ...]
     params: Mapping[str, ArrayParams]
     layers: tuple[LayerPlan, ...]
-    input_quantization: Quantization
-    output_quantization: Quantization
-    output: str
+    network: Network
+
+    @property
+    def input(self) -> str:
+        """Name of the first input."""
+        return self.network.input
+
+    @property
+    def output(self) -> str:
+        """Name of the first output."""
+        return self.network.output
+
+    @property
+    def input_quantization(self) -> Quantization:
+        """Of the first input."""
+        return _quantization(self.network, self.network.input)
+
+    @property
+    def output_quantization(self) -> Quantization:
+        """Of the first output."""
+        return _quantization(self.network, self.network.output)
+
+    def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
+        """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize."""
+        flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
+        if self.network.holds_codes:
+            return flat
+        return {name: _quantization(self.network, name).quantize(values) for name, values in flat.items()}
+
+    def reals(self, outputs: IntArray) -> FloatArray:
+        """Return the real numbers that codes of the first output stand for."""
+        grid = self.network.tensors[self.network.output].quantization
+        return np.asarray(outputs, np.float64) if grid is None else grid.dequantize(outputs)
 
 
 def run(
     architecture: str | Path | ArchSpec,
     workload: str | Path | Workload,
     *,
-    inputs: FloatArray | None = None,
+    inputs: Inputs | None = None,
     labels: IntArray | None = None,
     samples: int | None = None,
     engine: EngineName = "stepped",
@@ -81,7 +134,8 @@ def run(
     Args:
         architecture: a path, a shipped name, or a specification.
         workload: a path, a shipped name, or a workload that has been read.
-        inputs: samples to run, (samples, *input shape); the workload's own if None.
+        inputs: samples to run, (samples, *input shape), or one array for each input by its tensor's name; the
+            workload's own if None. A ``.tflite`` file takes codes, of the types that it says.
         labels: class numbers of ``inputs``.
         samples: how many of the inputs to run, from the first; all if None.
         engine: ``stepped`` (every register, every cycle) or ``functional`` (the same values and events, faster).
@@ -102,7 +156,7 @@ def run(
 def choose_samples(
     workload: Workload,
     *,
-    inputs: FloatArray | None = None,
+    inputs: Inputs | None = None,
     labels: IntArray | None = None,
     samples: int | None = None,
 ) -> Samples:
@@ -117,18 +171,40 @@ def choose_samples(
         inputs, labels = workload.inputs, workload.labels
     if inputs is None:
         raise ConfigError(f"workload {workload.name} has no inputs of its own; allowed: give some (--inputs)")
-    check_inputs(workload.network, inputs)
-    if labels is not None and labels.shape != (len(inputs),):
-        raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{len(inputs)}], one for each input")
+    network = workload.network
+    named = _named_inputs(network, inputs)
+    count = len(named[network.input])
+    if labels is not None and labels.shape != (count,):
+        raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{count}], one for each input")
     classes = int(np.prod(workload.network.tensors[workload.network.output].shape))
     if labels is not None and not np.all((labels >= 0) & (labels < classes)):
         raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
-    if samples is not None and not 1 <= samples <= len(inputs):
-        raise ConfigError(f"{samples} samples; allowed: 1 to {len(inputs)}")
-    chosen = inputs[:samples]
-    return Samples(
-        workload, chosen, None if labels is None else labels[:samples], float_output(workload.network, chosen)
-    )
+    if samples is not None and not 1 <= samples <= count:
+        raise ConfigError(f"{samples} samples; allowed: 1 to {count}")
+    chosen = Samples(workload, named, labels, None).part(slice(samples))
+    if network.holds_codes:
+        return chosen
+    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+
+
+def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:
+    """Return an array for each input of the network.
+
+    Raises:
+        ConfigError: one is missing or unknown, or of the wrong type, shape or number of samples.
+    """
+    named = inputs if isinstance(inputs, Mapping) else {network.input: inputs}
+    if set(named) != set(network.inputs):
+        given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
+        raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
+    if not network.holds_codes:
+        check_inputs(network, named[network.input])
+        return dict(named)
+    codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
+    counts = {len(values) for values in codes.values()}
+    if len(counts) != 1:
+        raise ConfigError(f"inputs of {', '.join(map(str, sorted(counts)))} samples; allowed: as many of each")
+    return codes
 
 
 def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
@@ -138,26 +214,56 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         ConfigError: no calibration data, or an operand that does not fit a scratchpad.
         UnsupportedError: an operator without an integer form.
     """
+    network = _quantized(spec, workload)
+    steps = network.lower(lowering_options(spec, holds_codes=network.holds_codes))
+    _check_widths(spec, steps)
+    params = {step.name: _array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
+    layers = plan_network(
+        steps,
+        params,
+        spec.scratchpads,
+        bits={name: _size_bits(network.tensors[name]) for name in network.activations},
+        outputs=network.outputs,
+    )
+    return Compiled(steps, params, layers, network)
+
+
+def _quantized(spec: ArchSpec, workload: Workload) -> Network:
+    """Return a network of integers: the file's own, or one that is made here."""
+    if workload.network.holds_codes:
+        return workload.network
     if workload.calibration is None:
         raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
-    network = quantize(
+    return quantize(
         workload.network,
         workload.calibration,
         spec.quantization,
         weight_bits=spec.array.weight_bits,
         activation_bits=spec.array.activation_bits,
     )
-    steps = network.lower(lowering_options(spec))
-    params = {step.name: _array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
-    layers = plan_network(
-        steps,
-        params,
-        spec.scratchpads,
-        input_elements=int(np.prod(network.tensors[network.input].shape)),
-        element_bits=spec.array.activation_bits,
-    )
-    ends = _quantization(network, network.input), _quantization(network, network.output)
-    return Compiled(network, steps, params, layers, *ends, network.output)
+
+
+def _check_widths(spec: ArchSpec, steps: Sequence[Step]) -> None:
+    """Refuse matrix products of operands wider than the array's.
+
+    Raises:
+        ConfigError: one line for each product and operand.
+    """
+    problems = []
+    for step in steps:
+        if not isinstance(step, MatmulStep):
+            continue
+        widths = (
+            ("activation", step.activation_format.bits, spec.array.activation_bits),
+            ("weight", step.weight_format.bits, spec.array.weight_bits),
+        )
+        problems += [
+            f"layer {step.name}: {operand}s of {bits} bits; array.{operand}_bits is {allowed}; allowed: {bits} or more"
+            for operand, bits, allowed in widths
+            if bits > allowed
+        ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:
@@ -167,26 +273,26 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     for timing alone (same cycles and counts) and single events are not kept.
     """
     compiled = compile_workload(spec, chosen.workload)
-    flat = chosen.inputs.reshape(len(chosen.inputs), -1)
-    codes = compiled.input_quantization.quantize(flat)
+    codes = compiled.codes(chosen.inputs)
     whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
-    outputs = compiled.output_quantization.dequantize(whole.values[compiled.output])
-    sample = SampleData(codes[0], make_engine(engine), MAX_EVENTS) if with_data else None
-    runs = run_machine(compiled.layers, spec, sample)
+    outputs = compiled.reals(whole.values[compiled.output])
+    first = {name: values[:1] for name, values in codes.items()}
+    runs = run_machine(compiled.layers, spec, sample_data(first, engine) if with_data else None)
     if with_data:
-        _compare(runs, run_integer(compiled.steps, compiled.params, codes[:1], keep=[one.plan.output for one in runs]))
+        written = [one.plan.output for one in runs]
+        _compare(runs, run_integer(compiled.steps, compiled.params, first, keep=written))
     account = Account(EnergyTable.load(spec.energy_table), energy_context(spec))
-    reference = chosen.float_outputs.reshape(outputs.shape)
+    reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
     return RunResult(
         version=__version__,
         architecture=spec.model_dump(mode="json"),
         workload=chosen.workload.name,
         engine=engine,
-        samples=len(codes),
+        samples=chosen.count,
         accuracy=None if chosen.labels is None else accuracy(outputs, chosen.labels),
-        float_accuracy=None if chosen.labels is None else accuracy(reference, chosen.labels),
-        sqnr_db=sqnr_db(reference, outputs),
+        float_accuracy=None if chosen.labels is None or reference is None else accuracy(reference, chosen.labels),
+        sqnr_db=None if reference is None else sqnr_db(reference, outputs),
         layer_results=tuple(_layer_result(one, spec, account, whole.overflows.get(one.plan.name)) for one in runs),
         events_kept=events,
         events_left_out=left_out,
@@ -196,21 +302,26 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
 def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, IntArray]:
     """Return the codes of every activation tensor by name, (samples, *shape), as the array computes them."""
     compiled = compile_workload(spec, chosen.workload)
-    codes = compiled.input_quantization.quantize(chosen.inputs.reshape(len(chosen.inputs), -1))
-    outputs = {step.output: step.output_shape for step in compiled.steps}
-    run = run_integer(compiled.steps, compiled.params, codes, keep=list(outputs))
-    tensors = {compiled.steps[0].input: codes.reshape(chosen.inputs.shape)}
-    return tensors | {name: run.values[name].reshape(-1, *shape) for name, shape in outputs.items()}
+    codes = compiled.codes(chosen.inputs)
+    run = run_integer(compiled.steps, compiled.params, codes, keep=[step.output for step in compiled.steps])
+    values = codes | run.values
+    return {name: one.reshape(-1, *compiled.network.sample_shape(name)) for name, one in values.items()}
 
 
-def lowering_options(spec: ArchSpec) -> LoweringOptions:
-    """Say what the hardware round the array is, in the network's terms."""
+def sample_data(codes: Mapping[str, IntArray], engine: EngineName) -> SampleData:
+    """Return what the machine starts from with one sample's codes, (1, elements) for each input."""
+    return SampleData({name: values[0] for name, values in codes.items()}, make_engine(engine), MAX_EVENTS)
+
+
+def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOptions:
+    """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default."""
     requantizer, lut = spec.requantizer, spec.activation_lut
     return LoweringOptions(
         requantizer=RequantizerOptions(requantizer.scheme, requantizer.rounding, requantizer.multiplier_bits),
         lut=LutOptions(lut.entries, *lut.input_range, lut.output_bits, lut.interpolation),
         zero_point=spec.array.zero_point,
         bias=requantizer.bias,
+        profile=requantizer.rounding_profile or (DEFAULT_PROFILE if holds_codes else None),
     )
 
 
@@ -228,6 +339,11 @@ def energy_context(spec: ArchSpec) -> EnergyContext:
         lut_entries=spec.activation_lut.entries,
         lut_output_bits=spec.activation_lut.output_bits,
     )
+
+
+def _size_bits(tensor: Tensor) -> int:
+    width = REAL_BITS if tensor.quantization is None else tensor.quantization.format.bits
+    return int(np.prod(tensor.shape)) * width
 
 
 def _quantization(network: Network, tensor: str) -> Quantization:

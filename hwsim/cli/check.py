@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hwsim.check import EngineAgreement, compare_engines
 from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
@@ -18,7 +18,7 @@ from hwsim.machine.machine import run_machine
 from hwsim.metrics.guard_bits import accumulator_bits_needed
 from hwsim.network.steps import MatmulStep
 from hwsim.readers.workload import Workload
-from hwsim.simulate import Compiled, Samples, choose_samples, compile_workload, energy_context
+from hwsim.simulate import Compiled, choose_samples, compile_workload, energy_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +147,7 @@ def _compared(spec: ArchSpec, workload: Workload, samples: int) -> EngineAgreeme
         CheckFailedError: they differ.
     """
     chosen = choose_samples(workload, samples=samples)
-    return _summed([compare_engines(spec, _single(chosen, number)) for number in range(samples)])
-
-
-def _single(chosen: Samples, number: int) -> Samples:
-    one = slice(number, number + 1)
-    return replace(
-        chosen,
-        inputs=chosen.inputs[one],
-        labels=None if chosen.labels is None else chosen.labels[one],
-        float_outputs=chosen.float_outputs[one],
-    )
+    return _summed([compare_engines(spec, chosen.part(slice(number, number + 1))) for number in range(samples)])
 
 
 def _summed(agreements: Sequence[EngineAgreement]) -> EngineAgreement:

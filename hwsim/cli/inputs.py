@@ -16,8 +16,9 @@ from hwsim.network.network import Network
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
 from hwsim.readers.arrays import read_npy, read_npz
-from hwsim.readers.native import read_workload
+from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
+from hwsim.simulate import Inputs
 
 _Result = TypeVar("_Result")
 
@@ -73,17 +74,26 @@ def read_spec_and_workload(architecture: str, overrides: Sequence[str], workload
 
 def read_samples(
     workload: Workload, samples: Path | None, labels: Path | None
-) -> tuple[FloatArray | None, IntArray | None]:
+) -> tuple[Inputs | None, IntArray | None]:
     """Return the samples and labels in the user's files, where there are any.
 
     Raises:
         ConfigError: with the problems of both files.
     """
     problems = Problems()
-    values = problems.attempt(lambda: _samples(samples, workload.network)) if samples else None
+    values = problems.attempt(lambda: _inputs(samples, workload.network)) if samples else None
     classes = problems.attempt(lambda: _labels(labels, workload.network)) if labels else None
     problems.refuse()
     return values, classes
+
+
+def _inputs(path: Path, network: Network) -> Inputs:
+    """Return an array for each input: as they are where the network holds codes, else reals."""
+    if not network.holds_codes:
+        return _samples(path, network)
+    if path.suffix == ".npz" and len(network.inputs) > 1:
+        return read_npz(path)
+    return _array(path, network.input)
 
 
 def _samples(path: Path, network: Network) -> FloatArray:

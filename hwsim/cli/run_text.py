@@ -88,7 +88,8 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
     if result.accuracy is None:
         yield "accuracy", "not known: no labels"
     else:
-        yield "accuracy", f"{percent(result.accuracy)}, in floating point {percent(result.float_accuracy)}"
+        in_float = "" if result.float_accuracy is None else f", in floating point {percent(result.float_accuracy)}"
+        yield "accuracy", percent(result.accuracy) + in_float
     if result.sqnr_db is not None:
         yield "SQNR", f"{significant(result.sqnr_db)} dB, of the logits against floating point"
     yield "overflow", _overflows(result)

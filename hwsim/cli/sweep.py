@@ -15,7 +15,7 @@ from hwsim.cli.sweep_text import SweepSummary, print_dry_run, print_summary
 from hwsim.cli.wording import counted
 from hwsim.config.load import LoadedSweep, load_sweep
 from hwsim.errors import EXIT_INTERRUPTED, ConfigError, HwsimError, PointsFailedError
-from hwsim.readers.native import read_workload
+from hwsim.readers.read import read_workload
 from hwsim.results.points import point_row
 from hwsim.results.store import ResultStore, StoredPoint
 from hwsim.sweep.runner import SweepOutcome, SweepStart, run_sweep

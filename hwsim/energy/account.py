@@ -135,6 +135,9 @@ ACTION_ENERGIES: dict[Action, ActionEnergy] = {
     ("activation_lut", "lookup"): _lut_lookup,
     ("vector_unit", "compare"): _activation_compare,
     ("vector_unit", "add"): _accumulator_add,
+    ("vector_unit", "multiply"): _requantizer_multiply,
+    ("vector_unit", "shift"): _requantizer_shift,
+    ("vector_unit", "move"): _activation_register,
 }
 
 

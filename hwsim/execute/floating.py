@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwsim.errors import ConfigError
+from hwsim.execute.liveness import last_reads
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.matmul import MatmulOperator
@@ -17,12 +18,19 @@ CHUNK_ELEMENTS = 1 << 23
 
 
 def float_values(network: Network, inputs: FloatArray) -> Iterator[tuple[str, FloatArray]]:
-    """Yield (tensor, values (samples, *shape)) for the input and then every operator's output."""
-    values = np.asarray(inputs, np.float64)
-    yield network.input, values
-    for operator in network.operators:
-        values = operator.float_values(values, network.tensors)
-        yield operator.output, values
+    """Yield (tensor, values (samples, *shape)) for the input and then every operator's output.
+
+    Values are forgotten when no later operator reads them.
+    """
+    values = {network.input: np.asarray(inputs, np.float64)}
+    yield network.input, values[network.input]
+    last = last_reads([operator.inputs for operator in network.operators])
+    for number, operator in enumerate(network.operators):
+        found = operator.float_values([values[name] for name in operator.inputs], network.tensors)
+        values[operator.output] = found
+        yield operator.output, found
+        for name in last[number]:
+            del values[name]
 
 
 def float_output(network: Network, inputs: FloatArray) -> FloatArray:
@@ -30,9 +38,7 @@ def float_output(network: Network, inputs: FloatArray) -> FloatArray:
     check_inputs(network, inputs)
     results = []
     for chunk in chunks(network, inputs):
-        for _, values in float_values(network, chunk):
-            last = values
-        results.append(last)
+        results += [values for name, values in float_values(network, chunk) if name == network.output]
     return np.concatenate(results)
 
 

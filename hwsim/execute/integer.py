@@ -11,6 +11,7 @@ from hwsim.array.batch import run_batch
 from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
+from hwsim.execute.liveness import last_reads
 from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
 from hwsim.numerics.formats import IntArray
 
@@ -39,14 +40,14 @@ class IntegerRun:
 
 
 def run_integer(
-    steps: Sequence[Step], params: Mapping[str, ArrayParams], inputs: IntArray, *, keep: Sequence[str]
+    steps: Sequence[Step], params: Mapping[str, ArrayParams], inputs: Mapping[str, IntArray], *, keep: Sequence[str]
 ) -> IntegerRun:
-    """Run input codes (samples, elements) through all steps.
+    """Run input codes (samples, elements) through all steps; values that no later step reads are forgotten.
 
     Args:
         steps: the lowered network.
         params: the array of each matrix product, by step name.
-        inputs: codes of the first step's input.
+        inputs: codes of the network's inputs by tensor, as many samples of each.
         keep: names of the tensors to return.
 
     Raises:
@@ -59,10 +60,13 @@ def run_integer(
             run.overflows[step.name] = LayerOverflow(np.zeros((array.rows + 1, array.cols), np.int64))
     chunk = max(1, CHUNK_ELEMENTS // _largest_operand(steps))
     parts: dict[str, list[IntArray]] = {name: [] for name in keep}
-    for start in range(0, len(inputs), chunk):
-        values = {steps[0].input: inputs[start : start + chunk]}
-        for step in steps:
-            values[step.output] = _run_step(step, params, values[step.input], run)
+    last = last_reads([step.inputs for step in steps], keep)
+    for start in range(0, len(next(iter(inputs.values()))), chunk):
+        values = {name: codes[start : start + chunk] for name, codes in inputs.items()}
+        for step, forgotten in zip(steps, last, strict=True):
+            values[step.output] = _run_step(step, params, [values[name] for name in step.inputs], run)
+            for name in forgotten:
+                del values[name]
         for name in keep:
             parts[name].append(values[name])
     run.values = {name: np.concatenate(pieces) for name, pieces in parts.items()}
@@ -74,11 +78,11 @@ def _largest_operand(steps: Sequence[Step]) -> int:
     return max((step.shape.out_rows * step.shape.depth for step in steps if isinstance(step, MatmulStep)), default=1)
 
 
-def _run_step(step: Step, params: Mapping[str, ArrayParams], codes: IntArray, run: IntegerRun) -> IntArray:
+def _run_step(step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun) -> IntArray:
     if isinstance(step, MatmulStep):
-        return _run_matmul(step, params[step.name], codes, run.overflows[step.name])
+        return _run_matmul(step, params[step.name], codes[0], run.overflows[step.name])
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (the only other kind)
-    return step.compute(codes)
+    return step.compute(*codes)
 
 
 def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow: LayerOverflow) -> IntArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +18,15 @@ from hwsim.machine.memory import Dram, Process
 from hwsim.machine.product import ProductRun
 from hwsim.machine.timeline import Span, split
 from hwsim.mapping.plan import LayerPlan, ProductPlan
-from hwsim.network.steps import ElementwiseStep, LutStep
+from hwsim.network.steps import ElementwiseStep, FunctionStep, LutStep
 from hwsim.numerics.formats import IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleData:
-    """What a run with data starts from: codes of the network's input, flat, and the engine that steps the folds."""
+    """What a run with data starts from: codes of the network's inputs, flat, and the engine that steps the folds."""
 
-    codes: IntArray
+    codes: Mapping[str, IntArray]
     engine: Engine
     max_events: int
 
@@ -55,7 +55,7 @@ def run_machine(layers: Sequence[LayerPlan], spec: ArchSpec, data: SampleData | 
     """Run the layers in order; each starts when the one before has been written back.
 
     With ``data`` the transfers carry codes, every fold is stepped on what is in the scratchpads, and each layer's
-    output is what write-back has assembled. Without, the same processes take the same cycles.
+    output is what write-back has assembled and put into DRAM. Without, the same processes take the same cycles.
 
     Raises:
         AccumulatorOverflowError: an add overflowed under ``overflow: error``.
@@ -64,13 +64,14 @@ def run_machine(layers: Sequence[LayerPlan], spec: ArchSpec, data: SampleData | 
     env = simpy.Environment()
     dram = Dram(env, spec.dram)
     runs: list[LayerRun] = []
-    codes = data.codes if data else None
+    tensors = dict(data.codes) if data else {}
     for layer in layers:
-        one = _LayerProcess(env, dram, spec, layer, data, codes)
+        one = _LayerProcess(env, dram, spec, layer, data, tensors)
         start = int(env.now)
         env.run(env.process(one.run()))
         runs.append(one.result(start, int(env.now)))
-        codes = runs[-1].output
+        if runs[-1].output is not None:
+            tensors[layer.output] = runs[-1].output
     return runs
 
 
@@ -84,14 +85,16 @@ class _LayerProcess:
         spec: ArchSpec,
         plan: LayerPlan,
         data: SampleData | None,
-        codes: IntArray | None,
+        tensors: Mapping[str, IntArray],
     ) -> None:
         self._env, self._dram, self._spec, self._plan = env, dram, spec, plan
-        self._codes = codes
+        self._tensors = tensors
+        self._codes: IntArray | None = None
         self._spans: list[Span] = []
         self._product_data = None
-        if plan.product is not None and data is not None and codes is not None:
-            self._product_data = ProductData(plan.product, data.engine, codes, data.max_events)
+        if plan.product is not None and data is not None:
+            (source,) = plan.inputs
+            self._product_data = ProductData(plan.product, data.engine, tensors[source], data.max_events)
 
     def run(self) -> Process:
         """Run until the output is in DRAM."""
@@ -116,7 +119,7 @@ class _LayerProcess:
         for step in plan.after:
             yield from self._timed("vector", self._step(step))
         if not writes_blocks:
-            yield from self._timed("write_stall", self._dram.occupy(plan.output_elements * plan.element_bits))
+            yield from self._timed("write_stall", self._dram.occupy(plan.output_bits))
 
     def result(self, start: int, end: int) -> LayerRun:
         """Return the finished layer."""
@@ -134,14 +137,18 @@ class _LayerProcess:
         )
 
     def _read_input(self) -> Process:
-        yield from self._dram.occupy(self._plan.input_bits)
+        for name in dict.fromkeys(self._plan.inputs):
+            yield from self._dram.occupy(self._plan.bits[name])
         yield self._env.timeout(self._dram.latency_cycles)
 
     def _step(self, step: ElementwiseStep) -> Process:
-        lanes = self._spec.activation_lut.lanes if isinstance(step, LutStep) else self._spec.vector_unit.lanes
+        on_lut = isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")
+        lanes = self._spec.activation_lut.lanes if on_lut else self._spec.vector_unit.lanes
         yield self._env.timeout(-(-step.operations // lanes))
-        if self._codes is not None:
-            self._codes = step.compute(self._codes[np.newaxis])[0]
+        if not self._tensors:
+            return
+        codes = [self._codes] if self._codes is not None else [self._tensors[name] for name in self._plan.inputs]
+        self._codes = step.compute(*(one[np.newaxis] for one in codes))[0]
 
     def _timed(self, kind: str, process: Process) -> Process:
         begun = int(self._env.now)
@@ -155,21 +162,20 @@ def layer_counts(plan: LayerPlan, spec: ArchSpec) -> Counts:
     Memory actions count bits. Padding taps are read from the activation scratchpad like other elements.
     """
     counts = Counts()
-    elements = plan.input_bits // plan.element_bits
+    held = plan.input_bits
     if plan.product is not None:
         counts.update(product_counts(plan.product, spec))
-        elements = plan.product.step.outputs
-        counts["output_scratchpad", "write_bits"] += elements * plan.element_bits
+        held = plan.bits[plan.product.step.output]
     else:
-        counts["dram", "read_bits"] += plan.input_bits
-        counts["output_scratchpad", "write_bits"] += plan.input_bits
+        counts["dram", "read_bits"] += held
+    counts["output_scratchpad", "write_bits"] += held
     for step in plan.after:
         counts.update(step.counts)
-        counts["output_scratchpad", "read_bits"] += elements * plan.element_bits
-        counts["output_scratchpad", "write_bits"] += step.outputs * plan.element_bits
-        elements = step.outputs
-    counts["output_scratchpad", "read_bits"] += elements * plan.element_bits
-    counts["dram", "write_bits"] += elements * plan.element_bits
+        counts["output_scratchpad", "read_bits"] += held
+        held = plan.bits[step.output]
+        counts["output_scratchpad", "write_bits"] += held
+    counts["output_scratchpad", "read_bits"] += held
+    counts["dram", "write_bits"] += held
     return counts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,21 +74,24 @@ class ProductPlan:
 class LayerPlan:
     """One layer of the machine's schedule: a matrix product, and the steps that follow it on other units.
 
-    A network that starts without a matrix product has a first layer of other steps only. ``input`` and ``output``
-    name the tensors that the layer reads from and writes to DRAM; ``element_bits`` is the width of their codes.
+    A layer without a product is a chain of such steps. ``inputs`` and ``output`` name the tensors that the layer
+    reads, as its first step has them, and writes in DRAM; what lies between its steps stays in the output
+    scratchpad. ``bits`` are the sizes of the network's activation tensors.
     """
 
     name: str
     product: ProductPlan | None
     after: tuple[ElementwiseStep, ...]
-    input: str
+    inputs: tuple[str, ...]
     output: str
-    input_bits: int
-    element_bits: int
+    bits: Mapping[str, int]
 
     @property
-    def output_elements(self) -> int:
-        """Elements that are written back."""
-        if self.after:
-            return self.after[-1].outputs
-        return self.product.step.outputs if self.product else self.input_bits // self.element_bits
+    def input_bits(self) -> int:
+        """Size of all inputs; one that is read twice is brought once."""
+        return sum(self.bits[name] for name in dict.fromkeys(self.inputs))
+
+    @property
+    def output_bits(self) -> int:
+        """Size of what is written back."""
+        return self.bits[self.output]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -23,64 +24,78 @@ def plan_network(
     params: Mapping[str, ArrayParams],
     scratchpads: ScratchpadsSpec,
     *,
-    input_elements: int,
-    element_bits: int,
+    bits: Mapping[str, int],
+    outputs: Collection[str],
 ) -> tuple[LayerPlan, ...]:
-    """Return the layers in order; a layer is a matrix product with the steps that follow it on other units.
+    """Return the layers in order; a layer is a matrix product, or another step, with the steps fused after it.
+
+    A step is fused if its one input is what the layer has computed so far and nothing else wants that tensor: then
+    it stays in the scratchpad, and never goes to DRAM.
 
     Args:
-        steps: the lowered network, each step reading what the one before it wrote.
+        steps: the lowered network, each step after those whose outputs it reads.
         params: the array of each matrix product, by step name.
         scratchpads: capacities.
-        input_elements: elements of the network's input.
-        element_bits: width of activations in memory.
+        bits: size of every activation tensor.
+        outputs: of the network, to be found in DRAM at the end.
 
     Raises:
         ConfigError: one line for each operand that does not fit its scratchpad, with demand, capacity and levers.
     """
     layers: list[LayerPlan] = []
     problems: list[str] = []
-    elements = input_elements
-    for product, after in _layers(steps):
-        chain: list[Step] = [*([product] if product else []), *after]
+    homes = _homes(steps)
+    for head, after in _chains(steps, homes, outputs):
+        product, others = (head, after) if isinstance(head, MatmulStep) else (None, [head, *after])
         try:
             layer = LayerPlan(
-                name=chain[0].name,
+                name=head.name,
                 product=plan_product(product, params[product.name], scratchpads) if product else None,
-                after=_working(after),
-                input=chain[0].input,
-                output=chain[-1].output,
-                input_bits=elements * element_bits,
-                element_bits=element_bits,
+                after=tuple(step for step in others if isinstance(step, ElementwiseStep)),
+                inputs=tuple(homes[name] for name in head.inputs),
+                output=after[-1].output if after else head.output,
+                bits=bits,
             )
             _check_outputs(layer, scratchpads.outputs)
             layers.append(layer)
         except ConfigError as error:
             problems += error.problems
-        elements = chain[-1].outputs
     if problems:
         raise ConfigError(problems)
     return tuple(layers)
 
 
-def _layers(steps: Sequence[Step]) -> Iterator[tuple[MatmulStep | None, list[ElementwiseStep]]]:
-    """Cut the steps in front of every matrix product; renaming alone, as by a first flatten, makes no layer."""
-    product: MatmulStep | None = None
-    after: list[ElementwiseStep] = []
+def _homes(steps: Sequence[Step]) -> dict[str, str]:
+    """Return for every tensor the one in whose place it lies: another where steps only give it another shape."""
+    homes: dict[str, str] = {}
     for step in steps:
-        if isinstance(step, MatmulStep):
-            if product or _working(after):
-                yield product, after
-            product, after = step, []
-        elif isinstance(step, ElementwiseStep):
+        for name in step.inputs:
+            homes.setdefault(name, name)
+        homes[step.output] = homes[step.inputs[0]] if isinstance(step, MoveStep) else step.output
+    return homes
+
+
+def _chains(
+    steps: Sequence[Step], homes: Mapping[str, str], outputs: Collection[str]
+) -> list[tuple[Step, list[ElementwiseStep]]]:
+    """Return each layer's first step with those fused after it; a mere change of shape makes no layer."""
+    working = [step for step in steps if not isinstance(step, MoveStep)]
+    wanted = Counter(homes[name] for step in working for name in dict.fromkeys(step.inputs))
+    wanted.update(homes[name] for name in outputs)
+    chains: list[tuple[Step, list[ElementwiseStep]]] = []
+    ends: dict[str, list[ElementwiseStep]] = {}
+    for step in working:
+        source = homes[step.inputs[0]]
+        is_fused = isinstance(step, ElementwiseStep) and len(step.inputs) == 1 and wanted[source] == 1
+        if is_fused and source in ends:
+            assert isinstance(step, ElementwiseStep)  # noqa: S101  (see above)
+            after = ends.pop(source)
             after.append(step)
-    if product or _working(after):
-        yield product, after
-
-
-def _working(steps: Sequence[ElementwiseStep]) -> tuple[ElementwiseStep, ...]:
-    """Return the steps that do more than to give a tensor another shape."""
-    return tuple(step for step in steps if not isinstance(step, MoveStep))
+        else:
+            after = []
+            chains.append((step, after))
+        ends[step.output] = after
+    return chains
 
 
 def plan_product(step: MatmulStep, params: ArrayParams, scratchpads: ScratchpadsSpec) -> ProductPlan:
@@ -199,16 +214,17 @@ def _check_outputs(layer: LayerPlan, scratchpad: ScratchpadSpec) -> None:
     Raises:
         ConfigError: they do not; names demand, capacity and levers.
     """
-    sizes = [step.outputs for step in layer.after]
+    sizes = [layer.bits[step.output] for step in layer.after]
     slots, what = 1, "its outputs need"
     if layer.product is not None and layer.after:
-        sizes.append(layer.product.step.outputs)
+        sizes.append(layer.bits[layer.product.step.output])
     elif layer.product is None:
-        sizes.append(layer.input_bits // layer.element_bits)
+        sizes.append(layer.input_bits)
     else:
-        sizes = [_length(one.fold.out_rows) * _length(one.fold.out_cols) for one in layer.product.folds]
+        width = layer.product.step.output_format.bits
+        sizes = [_length(one.fold.out_rows) * _length(one.fold.out_cols) * width for one in layer.product.folds]
         slots, what = (2 if scratchpad.double_buffered else 1), "the outputs of one fold need"
-    demand = -(-max(sizes, default=0) * layer.element_bits // BITS_PER_BYTE)
+    demand = -(-max(sizes, default=0) // BITS_PER_BYTE)
     if demand > scratchpad.capacity_bytes // slots:
         half = "half of it, as it is double-buffered" if slots == 2 else "all of it"
         raise ConfigError(

@@ -8,23 +8,48 @@ from dataclasses import dataclass
 from hwsim.errors import UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.steps import Step
-from hwsim.network.tensor import Tensor
+from hwsim.network.tensor import Shape, Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Operators in the order of execution; ``input`` and ``output`` name tensors. Float or quantized alike."""
+    """A graph of operators, in an order of execution: each reads tensors that are inputs or written before it.
+
+    ``inputs`` and ``outputs`` name tensors. Float or quantized alike. A network that ``holds_codes`` comes from a
+    file that is quantized already: it keeps the file's integers, its users give and get them, and where a shape
+    begins with 1 that axis is the samples'.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
     operators: tuple[Operator, ...]
-    input: str
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    holds_codes: bool = False
+
+    @property
+    def input(self) -> str:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> str:
+        """The first output: the one that labels are compared with."""
+        return self.outputs[0]
 
     @property
     def activations(self) -> list[str]:
-        """Names of the activation tensors: the input, then every operator's output."""
-        return [self.input, *(operator.output for operator in self.operators)]
+        """Names of the activation tensors: the inputs, then every operator's output."""
+        return [*self.inputs, *(operator.output for operator in self.operators)]
+
+    def sample_shape(self, tensor: str) -> Shape:
+        """Return the shape of one sample in the arrays that users give and get, samples first."""
+        shape = self.tensors[tensor].shape
+        return shape[1:] if self.holds_codes and shape[:1] == (1,) else shape
+
+    def readers(self, tensor: str) -> list[Operator]:
+        """Return the operators that read a tensor."""
+        return [operator for operator in self.operators if tensor in operator.inputs]
 
     def lower(self, options: LoweringOptions) -> tuple[Step, ...]:
         """Return the integer steps of a quantized network.

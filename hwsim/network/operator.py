@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,25 @@ class LoweringOptions:
     lut: LutOptions = field(default_factory=LutOptions)
     zero_point: ZeroPointMode = "folded"
     bias: BiasMode = "requantizer"
+    profile: Profile | None = None
+    """Whose arithmetic operators follow, bit by bit; None is the requantizer's and the LUT's own."""
 
 
 @dataclass(frozen=True)
 class Operator(ABC):
-    """One layer: reads activation tensor ``input`` and constants, writes tensor ``output``."""
+    """One layer: reads activation tensors ``inputs`` and constants, writes tensor ``output``."""
 
     name: str
-    input: str
+    inputs: tuple[str, ...]
     output: str
 
     keeps_quantization: ClassVar[bool] = False
-    """Whether output codes stand for reals as the input's do, so that both share one quantization."""
+    """Whether output codes stand for reals as the first input's do, so that both share one quantization."""
+
+    @property
+    def input(self) -> str:
+        """The first input, of most operators the only one."""
+        return self.inputs[0]
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -43,16 +51,16 @@ class Operator(ABC):
         return ()
 
     @abstractmethod
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the output's shape.
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the output's shape for these shapes of the inputs.
 
         Raises:
-            ConfigError: the operator cannot take such an input.
+            ConfigError: the operator cannot take such inputs.
         """
 
     @abstractmethod
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
-        """Return the output (samples, *output shape) for inputs (samples, *input shape)."""
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
+        """Return the output (samples, *output shape) for inputs, each (samples, *input shape)."""
 
     @abstractmethod
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:

@@ -7,6 +7,7 @@ gather means padding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,16 +24,17 @@ from hwsim.numerics.zero_point import row_sum_term
 
 ZeroPointMode = Literal["folded", "operand"]
 BiasMode = Literal["requantizer", "preload"]
+VectorOrLut = Literal["vector_unit", "activation_lut"]
 PADDING = -1
 SUM_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
 class Step(ABC):
-    """One step of a lowered network: reads tensor ``input``, writes tensor ``output`` of shape ``output_shape``."""
+    """One step of a lowered network: reads tensors ``inputs``, writes tensor ``output`` of shape ``output_shape``."""
 
     name: str
-    input: str
+    inputs: tuple[str, ...]
     output: str
     output_shape: Shape
 
@@ -139,8 +141,8 @@ class ElementwiseStep(Step):
     """A step that works on values as they are, off the array."""
 
     @abstractmethod
-    def compute(self, codes: IntArray) -> IntArray:
-        """Return output codes (samples, outputs) for input codes (samples, elements)."""
+    def compute(self, *codes: IntArray) -> IntArray:
+        """Return output codes (samples, outputs) for the codes (samples, elements) of each input."""
 
     @property
     @abstractmethod
@@ -159,9 +161,9 @@ class LutStep(ElementwiseStep):
 
     lut: Lut
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Look every code up."""
-        return self.lut.look_up(codes)
+        return self.lut.look_up(*codes)
 
     @property
     def operations(self) -> int:
@@ -180,9 +182,9 @@ class MaxStep(ElementwiseStep):
 
     windows: IntArray
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Take the maxima."""
-        return np.asarray(codes[:, self.windows].max(axis=2))
+        return np.asarray(codes[0][:, self.windows].max(axis=2))
 
     @property
     def operations(self) -> int:
@@ -202,9 +204,9 @@ class ClampStep(ElementwiseStep):
     low: int
     high: int
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Clamp."""
-        return np.clip(codes, self.low, self.high)
+        return np.clip(codes[0], self.low, self.high)
 
     @property
     def operations(self) -> int:
@@ -218,12 +220,43 @@ class ClampStep(ElementwiseStep):
 
 
 @dataclass(frozen=True, eq=False)
+class FunctionStep(ElementwiseStep):
+    """Integer arithmetic on whole tensors, on the vector unit (``unit``) or the activation LUT unit.
+
+    ``function`` takes an array (samples, *shape) for each input, of the shapes in ``shapes``. ``actions`` are those
+    of one sample; each but a shift, which is part of a multiplication, takes a lane for one cycle.
+    """
+
+    function: Callable[..., IntArray]
+    shapes: tuple[Shape, ...]
+    actions: Counts
+    unit: VectorOrLut = "vector_unit"
+
+    def compute(self, *codes: IntArray) -> IntArray:
+        """Give the tensors their shapes and evaluate the function."""
+        operands = [one.reshape(-1, *shape) for one, shape in zip(codes, self.shapes, strict=True)]
+        return np.asarray(self.function(*operands)).reshape(len(codes[0]), -1)
+
+    @property
+    def operations(self) -> int:
+        """All actions of the unit but shifts."""
+        return sum(
+            int(count) for (unit, action), count in self.actions.items() if unit == self.unit and action != "shift"
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """The function's actions."""
+        return self.actions
+
+
+@dataclass(frozen=True, eq=False)
 class MoveStep(ElementwiseStep):
     """A new shape for the same row of values: costs nothing."""
 
-    def compute(self, codes: IntArray) -> IntArray:
+    def compute(self, *codes: IntArray) -> IntArray:
         """Return the codes as they are."""
-        return codes
+        return codes[0]
 
     @property
     def operations(self) -> int:

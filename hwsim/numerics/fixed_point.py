@@ -10,7 +10,6 @@ import numpy as np
 from hwsim.errors import ConfigError
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
-from hwsim.numerics.wide import shift_right
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -67,9 +66,20 @@ def saturating_rounding_doubling_high_multiply(values: IntArray, mantissa: IntAr
     gemmlowp adds a nudge of 2**30 or 1 - 2**30 and divides by 2**31, truncating: that is half up on the exact
     product, ``(a b + 2**30) >> 31``. Only INT_MIN * INT_MIN leaves int32, and saturates.
     """
-    return np.minimum((values * mantissa + (1 << 30)) >> 31, INT32_MAX)
+    product = np.asarray(values * mantissa)
+    product += 1 << 30
+    product >>= 31
+    return np.minimum(product, INT32_MAX, out=product)
 
 
 def rounding_divide_by_power_of_two(values: IntArray, exponent: IntArray) -> IntArray:
-    """Return gemmlowp's RoundingDivideByPOT: ``values / 2**exponent``, ties away from zero."""
-    return shift_right(values, exponent, "half_away")
+    """Return gemmlowp's RoundingDivideByPOT: ``values / 2**exponent``, ties away from zero.
+
+    That is ``(values + 2**(exponent - 1) - (values < 0)) >> exponent``, and ``values`` for exponent 0. Exponents
+    lie in [0, 31], |values| below 2**62.
+    """
+    shifted = (values >> 63) & -(exponent > 0).astype(np.int64)
+    shifted += values
+    shifted += (np.int64(1) << exponent) >> 1
+    shifted >>= exponent
+    return shifted

@@ -14,18 +14,33 @@ from hwsim.network.tensor import Tensor
 
 
 def fuse(network: Network) -> Network:
-    """Fold what can be folded; the network computes the same reals with fewer operators."""
+    """Fold what can be folded; the network computes the same reals with fewer operators.
+
+    An operator is folded into a product only if it is the only one that reads the product.
+    """
     tensors = dict(network.tensors)
-    operators: list[Operator] = []
+    producers: dict[str, Operator] = {}
     for operator in network.operators:
-        before = operators[-1] if operators else None
-        if isinstance(before, MatmulOperator) and before.activation == "none" and isinstance(operator, BatchNorm):
-            operators[-1] = _fold_batch_norm(before, operator, tensors)
-        elif isinstance(before, MatmulOperator) and before.activation == "none" and isinstance(operator, Rectify):
-            operators[-1] = replace(before, output=operator.output, activation=operator.activation)
+        before = producers.get(operator.input)
+        is_foldable = isinstance(before, MatmulOperator) and before.activation == "none"
+        if is_foldable and isinstance(operator, BatchNorm | Rectify) and _is_private(network, operator.input):
+            assert isinstance(before, MatmulOperator)  # noqa: S101  (see above)
+            del producers[operator.input]
+            producers[operator.output] = _folded(before, operator, tensors)
         else:
-            operators.append(operator)
-    return replace(network, tensors=tensors, operators=tuple(operators))
+            producers[operator.output] = operator
+    return replace(network, tensors=tensors, operators=tuple(producers.values()))
+
+
+def _is_private(network: Network, tensor: str) -> bool:
+    """Tell whether a tensor has one reader and is no output of the network."""
+    return len(network.readers(tensor)) == 1 and tensor not in network.outputs
+
+
+def _folded(product: MatmulOperator, operator: BatchNorm | Rectify, tensors: dict[str, Tensor]) -> MatmulOperator:
+    if isinstance(operator, BatchNorm):
+        return _fold_batch_norm(product, operator, tensors)
+    return replace(product, output=operator.output, activation=operator.activation)
 
 
 def _fold_batch_norm(product: MatmulOperator, norm: BatchNorm, tensors: dict[str, Tensor]) -> MatmulOperator:

@@ -61,12 +61,12 @@ def _without_constants(
     layer: MaxPool2dSpec | FlattenSpec | ReluSpec | Relu6Spec | SigmoidSpec | TanhSpec, source: str
 ) -> Operator:
     if isinstance(layer, MaxPool2dSpec):
-        return MaxPool2d(layer.name, source, layer.name, layer.pool, layer.stride)
+        return MaxPool2d(layer.name, (source,), layer.name, layer.pool, layer.stride)
     if isinstance(layer, FlattenSpec):
-        return Flatten(layer.name, source, layer.name)
+        return Flatten(layer.name, (source,), layer.name)
     if isinstance(layer, ReluSpec | Relu6Spec):
-        return Rectify(layer.name, source, layer.name, layer.type)
-    return LutFunction(layer.name, source, layer.name, layer.type)
+        return Rectify(layer.name, (source,), layer.name, layer.type)
+    return LutFunction(layer.name, (source,), layer.name, layer.type)
 
 
 class _Build:
@@ -93,7 +93,7 @@ class _Build:
             tensor = operator.output
             self._tensors[tensor] = Tensor(tensor, shape)
             operators.append(operator)
-        return Network(spec.name, self._tensors, tuple(operators), "input", tensor)
+        return Network(spec.name, self._tensors, tuple(operators), ("input",), (tensor,))
 
     def data(self, spec: WorkloadSpec) -> tuple[FloatArray | None, FloatArray | None, IntArray | None]:
         """Return calibration samples, inputs and labels, where the file says there are some."""
@@ -118,7 +118,7 @@ class _Build:
     def _dense(self, layer: DenseSpec, source: str, shape: Shape) -> Dense:
         weight = self._constant(f"{layer.name}.weight", (*shape, layer.units)) if len(shape) == 1 else ""
         bias = self._constant(f"{layer.name}.bias", (layer.units,)) if layer.bias else None
-        return Dense(layer.name, source, layer.name, weight, bias, units=layer.units)
+        return Dense(layer.name, (source,), layer.name, weight, bias, units=layer.units)
 
     def _conv2d(self, layer: Conv2dSpec, source: str, shape: Shape) -> Conv2d:
         weight = ""
@@ -127,7 +127,7 @@ class _Build:
         bias = self._constant(f"{layer.name}.bias", (layer.filters,)) if layer.bias else None
         return Conv2d(
             layer.name,
-            source,
+            (source,),
             layer.name,
             weight,
             bias,
@@ -145,7 +145,7 @@ class _Build:
         variance = self._tensors[variance_name].data
         if variance is not None and np.any(variance < 0):
             self.problems.append(f"{self._file}: array {variance_name}: negative variance; allowed: 0 or more")
-        return BatchNorm(layer.name, source, layer.name, gamma, beta, mean, variance_name, layer.epsilon)
+        return BatchNorm(layer.name, (source,), layer.name, gamma, beta, mean, variance_name, layer.epsilon)
 
     def _constant(self, name: str, shape: Shape) -> str:
         """Enter a constant tensor; whatever is wrong with it becomes a problem, and zeros take its place."""

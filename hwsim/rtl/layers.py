@@ -74,11 +74,10 @@ def layer_products(spec: ArchSpec, chosen: Samples, layer: str | None = None) ->
     problems = [problem for step in steps for problem in _missing_units(step)]
     if problems:
         raise ConfigError(problems)
-    codes = compiled.input_quantization.quantize(chosen.inputs[:1].reshape(1, -1))
-    first = compiled.steps[0].input
-    inputs = sorted({step.input for step in steps} - {first})
-    values = run_integer(compiled.steps, compiled.params, codes, keep=inputs).values | {first: codes}
-    return [one for step in steps for one in _groups(spec, compiled, step, values[step.input])]
+    codes = compiled.codes(chosen.part(slice(1)).inputs)
+    inputs = sorted({step.inputs[0] for step in steps} - set(codes))
+    values = run_integer(compiled.steps, compiled.params, codes, keep=inputs).values | codes
+    return [one for step in steps for one in _groups(spec, compiled, step, values[step.inputs[0]])]
 
 
 def _missing_units(step: MatmulStep) -> Iterator[str]:
@@ -108,7 +107,7 @@ def _groups(spec: ArchSpec, compiled: Compiled, step: MatmulStep, codes: IntArra
 def _table_behind(spec: ArchSpec, compiled: Compiled, step: MatmulStep) -> Lut:
     """Return the table that the product's codes go through next, or a sigmoid of the machine's table size."""
     for after in compiled.steps:
-        if isinstance(after, LutStep) and after.input == step.output:
+        if isinstance(after, LutStep) and after.inputs == (step.output,):
             return after.lut
     return sigmoid_table(spec, quantization_of(compiled.network.tensors[step.output]))
 

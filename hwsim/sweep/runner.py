@@ -17,7 +17,7 @@ from hwsim.array.gemm import compile_functional_kernels
 from hwsim.config.load import LoadedSweep
 from hwsim.config.overrides import apply_overrides
 from hwsim.config.sweep import expand
-from hwsim.readers.native import read_workload
+from hwsim.readers.read import read_workload
 from hwsim.results.points import write_points_csv
 from hwsim.results.run_result import RunResult
 from hwsim.results.store import ResultStore, StoredPoint, SweepPoint

@@ -71,13 +71,13 @@ def _grid(scale: float, zero_point: int, word: IntFormat) -> Quantization:
 
 def _dense(random: np.random.Generator) -> tuple[Dense, tuple[int, ...]]:
     units, inputs = (int(size) for size in random.integers(1, 12, 2))
-    return Dense("layer", "x", "y", "w", "b", units=units), (inputs,)
+    return Dense("layer", ("x",), "y", "w", "b", units=units), (inputs,)
 
 
 def _conv2d(random: np.random.Generator) -> tuple[Conv2d, tuple[int, ...]]:
     groups, each, filters = (int(size) for size in random.integers(1, 4, 3))
     conv = Conv2d(
-        "layer", "x", "y", "w", "b",
+        "layer", ("x",), "y", "w", "b",
         groups=groups,
         filters=groups * filters,
         kernel=(int(random.integers(1, 4)), int(random.integers(1, 4))),

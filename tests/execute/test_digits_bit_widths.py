@@ -27,7 +27,7 @@ def outputs(workload: Workload, bits: int, guard_bits: int = 16, overflow: str =
     compiled = compile_workload(spec, workload)
     assert workload.inputs is not None
     codes = compiled.input_quantization.quantize(workload.inputs.reshape(len(workload.inputs), -1))
-    found = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
+    found = run_integer(compiled.steps, compiled.params, {compiled.input: codes}, keep=[compiled.output])
     return compiled.output_quantization.dequantize(found.values[compiled.output])
 
 

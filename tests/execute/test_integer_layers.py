@@ -32,7 +32,7 @@ def run(
 ) -> IntegerRun:
     params = random_array(seed, step, dataflow, guard_bits=guard_bits, overflow=overflow)
     inputs = layer.codes if codes is None else codes
-    return run_integer([step], {step.name: params}, inputs, keep=[step.output])
+    return run_integer([step], {step.name: params}, {"x": inputs}, keep=[step.output])
 
 
 def direct_sums(layer: QuantizedLayer) -> np.ndarray:

@@ -48,23 +48,23 @@ def machine(settings: dict[str, Any] | None = None, **array: Any) -> ArchSpec:
 
 
 def conv(name: str, source: str, filters: int, kernel: tuple[int, int] = (3, 3), **keys: Any) -> Conv2d:
-    return Conv2d(name, source, name, f"{name}.w", f"{name}.b", filters=filters, kernel=kernel, **keys)
+    return Conv2d(name, (source,), name, f"{name}.w", f"{name}.b", filters=filters, kernel=kernel, **keys)
 
 
 def dense(name: str, source: str, units: int, *, bias: bool = True) -> Dense:
-    return Dense(name, source, name, f"{name}.w", f"{name}.b" if bias else None, units=units)
+    return Dense(name, (source,), name, f"{name}.w", f"{name}.b" if bias else None, units=units)
 
 
 def pool(name: str, source: str) -> MaxPool2d:
-    return MaxPool2d(name, source, name)
+    return MaxPool2d(name, (source,), name)
 
 
 def flatten(name: str, source: str) -> Flatten:
-    return Flatten(name, source, name)
+    return Flatten(name, (source,), name)
 
 
 def function(name: str, source: str) -> LutFunction:
-    return LutFunction(name, source, name)
+    return LutFunction(name, (source,), name)
 
 
 def workload(shape: Shape, *operators: Operator, seed: int = 0) -> Workload:
@@ -82,7 +82,7 @@ def workload(shape: Shape, *operators: Operator, seed: int = 0) -> Workload:
                 tensors[operator.bias] = Tensor(operator.bias, (after,), random.normal(size=after))
         shape = operator.output_shape(shape)
         tensors[operator.output] = Tensor(operator.output, shape)
-    network = Network("small", tensors, operators, "x", operators[-1].output)
+    network = Network("small", tensors, operators, ("x",), (operators[-1].output,))
     return Workload("small", network, inputs, inputs, None, "")
 
 
@@ -97,11 +97,11 @@ def run_timing(spec: ArchSpec, load: Workload) -> list[LayerRun]:
 
 def run_data(spec: ArchSpec, load: Workload, engine: str = "functional", max_events: int = 10_000) -> list[LayerRun]:
     compiled = compile_workload(spec, load)
-    sample = SampleData(first_codes(compiled, load), make_engine(engine), max_events)  # type: ignore[arg-type]
+    sample = SampleData({"x": first_codes(compiled, load)}, make_engine(engine), max_events)  # type: ignore[arg-type]
     return run_machine(compiled.layers, spec, sample)
 
 
 def run_shadow(spec: ArchSpec, load: Workload) -> IntegerRun:
     compiled = compile_workload(spec, load)
     names = [layer.output for layer in compiled.layers]
-    return run_integer(compiled.steps, compiled.params, first_codes(compiled, load)[np.newaxis], keep=names)
+    return run_integer(compiled.steps, compiled.params, {"x": first_codes(compiled, load)[np.newaxis]}, keep=names)

@@ -124,7 +124,7 @@ def test_parts_sum_to_the_total_and_every_bit_is_moved(seed: int) -> None:
     for one in run_timing(spec, load):
         assert sum(one.cycles.values()) == one.total_cycles
         assert min(one.cycles.values()) >= 0
-        assert one.counts["dram", "write_bits"] == 8 * one.plan.output_elements
+        assert one.counts["dram", "write_bits"] == one.plan.output_bits
         product = one.plan.product
         if product is None:
             assert one.counts["dram", "read_bits"] == one.plan.input_bits

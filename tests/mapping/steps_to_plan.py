@@ -34,23 +34,23 @@ def chain(shape: Shape, *operators: Operator) -> list[Step]:
 
 
 def conv(name: str, source: str, filters: int, **keys: object) -> Conv2d:
-    return Conv2d(name, source, name, f"{name}.w", filters=filters, **{"kernel": (3, 3)} | keys)  # type: ignore[arg-type]
+    return Conv2d(name, (source,), name, f"{name}.w", filters=filters, **{"kernel": (3, 3)} | keys)  # type: ignore[arg-type]
 
 
 def dense(name: str, source: str, units: int) -> Dense:
-    return Dense(name, source, name, f"{name}.w", units=units)
+    return Dense(name, (source,), name, f"{name}.w", units=units)
 
 
 def pool(name: str, source: str) -> MaxPool2d:
-    return MaxPool2d(name, source, name)
+    return MaxPool2d(name, (source,), name)
 
 
 def flatten(name: str, source: str) -> Flatten:
-    return Flatten(name, source, name)
+    return Flatten(name, (source,), name)
 
 
 def rectify(name: str, source: str) -> Rectify:
-    return Rectify(name, source, name)
+    return Rectify(name, (source,), name)
 
 
 def arrays(

@@ -13,7 +13,10 @@ from hwsim.network.steps import Step
 
 
 def plan(steps: list[Step], elements: int, scratchpads: ScratchpadsSpec | None = None) -> tuple[LayerPlan, ...]:
-    return plan_network(steps, arrays(steps), scratchpads or pads(), input_elements=elements, element_bits=8)
+    bits = {"x": 8 * elements} | {step.output: 8 * step.outputs for step in steps}
+    return plan_network(
+        steps, arrays(steps), scratchpads or pads(), bits=bits, outputs=steps[-1:] and [steps[-1].output]
+    )
 
 
 def refusal(steps: list[Step], elements: int, scratchpads: ScratchpadsSpec) -> list[str]:
@@ -27,18 +30,18 @@ def test_a_layer_is_a_product_with_what_follows_it() -> None:
         chain((6, 6, 1), conv("conv", "x", 4), pool("pool", "conv"), flatten("flat", "pool"), dense("fc", "flat", 3)),
         36,
     )
-    assert [(layer.name, layer.input, layer.output) for layer in layers] == [
-        ("conv", "x", "flat"),
-        ("fc", "flat", "fc"),
+    assert [(layer.name, layer.inputs, layer.output) for layer in layers] == [
+        ("conv", ("x",), "pool"),
+        ("fc", ("pool",), "fc"),
     ]
     assert [[step.name for step in layer.after] for layer in layers] == [["pool"], []]
-    assert [(layer.input_bits, layer.output_elements) for layer in layers] == [(288, 16), (128, 3)]
+    assert [(layer.input_bits, layer.output_bits) for layer in layers] == [(288, 128), (128, 24)]
 
 
 def test_steps_before_the_first_product_are_a_layer_of_their_own() -> None:
     layers = plan(chain((4, 4, 1), pool("pool", "x"), flatten("flat", "pool"), dense("fc", "flat", 3)), 16)
     assert [(layer.name, layer.product is None, layer.output) for layer in layers] == [
-        ("pool", True, "flat"),
+        ("pool", True, "pool"),
         ("fc", False, "fc"),
     ]
 

@@ -33,7 +33,7 @@ def dense_tensors(weights: Quantization, *, bias: int = 100, activation_zero_poi
     }
 
 
-DENSE = Dense("fc", "x", "y", "weight", "bias", units=1)
+DENSE = Dense("fc", ("x",), "y", "weight", "bias", units=1)
 
 
 def test_folded_zero_points_join_the_bias() -> None:
@@ -74,8 +74,8 @@ def test_a_bias_beyond_63_bits_is_refused() -> None:
 
 
 def test_all_operators_without_an_integer_form_are_listed() -> None:
-    norms = [BatchNorm(name, "x", "x") for name in ("bn1", "bn2")]
-    network = Network("n", {"x": Tensor("x", (4,), quantization=grid(1.0))}, tuple(norms), "x", "x")
+    norms = [BatchNorm(name, ("x",), "x") for name in ("bn1", "bn2")]
+    network = Network("n", {"x": Tensor("x", (4,), quantization=grid(1.0))}, tuple(norms), ("x",), ("x",))
     with pytest.raises(UnsupportedError) as refused:
         network.lower(LoweringOptions())
     assert str(refused.value) == (
@@ -92,7 +92,7 @@ def pixels(shape: tuple[int, ...], quantization: Quantization) -> dict[str, Tens
 def test_max_pool_compares_codes() -> None:
     tensors = pixels((2, 2, 2), grid(0.1, -7))
     tensors["y"] = replace(tensors["y"], shape=(1, 1, 2))
-    step = MaxPool2d("pool", "x", "y").lower(tensors, LoweringOptions())
+    step = MaxPool2d("pool", ("x",), "y").lower(tensors, LoweringOptions())
     assert isinstance(step, MaxStep)
     assert step.compute(np.array([[1, -8, 3, -9, 2, -6, 0, -7]])).tolist() == [[3, -6]]
     assert step.operations == 6  # 2 outputs, 3 comparisons each
@@ -102,14 +102,14 @@ def test_max_pool_compares_codes() -> None:
 @pytest.mark.parametrize(("activation", "clamped"), [("relu", [-5, -5, 20, 127]), ("relu6", [-5, -5, 20, 55])])
 def test_a_rectifier_of_its_own_clamps_codes(activation: str, clamped: list[int]) -> None:
     """Scale 0.1, zero point -5: 0 has the code -5 and 6 the code 55."""
-    step = Rectify("r", "x", "y", activation).lower(pixels((4,), grid(0.1, -5)), LoweringOptions())
+    step = Rectify("r", ("x",), "y", activation).lower(pixels((4,), grid(0.1, -5)), LoweringOptions())
     assert isinstance(step, ClampStep)
     assert step.compute(np.array([[-128, -5, 20, 127]])).tolist() == [clamped]
     assert (step.operations, step.counts) == (4, {("vector_unit", "compare"): 8})
 
 
 def test_flatten_moves_nothing() -> None:
-    step = Flatten("f", "x", "y").lower(pixels((4,), grid(1.0)), LoweringOptions())
+    step = Flatten("f", ("x",), "y").lower(pixels((4,), grid(1.0)), LoweringOptions())
     assert isinstance(step, MoveStep)
     assert (step.operations, dict(step.counts)) == (0, {})
 
@@ -118,7 +118,7 @@ def test_a_function_becomes_a_table() -> None:
     """A table over the input's own range, as long as it has codes, holds round(256 f(x)) - 128 of every code."""
     tensors = pixels((256,), grid(1 / 16))
     tensors["y"] = replace(tensors["y"], quantization=grid(1 / 256, -128))
-    step = LutFunction("s", "x", "y", "sigmoid").lower(tensors, LoweringOptions())
+    step = LutFunction("s", ("x",), "y", "sigmoid").lower(tensors, LoweringOptions())
     assert isinstance(step, LutStep)
     codes = np.arange(-128, 128)[np.newaxis]
     expected = np.clip(np.rint(256 / (1 + np.exp(-codes / 16))) - 128, -128, 127)

@@ -13,7 +13,7 @@ from hwsim.network.operators.windows import axis, window_elements
 
 
 def conv(**keys: object) -> Conv2d:
-    return Conv2d("conv1", "x", "y", "weight", **{"filters": 4, "kernel": (3, 3)} | keys)
+    return Conv2d("conv1", ("x",), "y", "weight", **{"filters": 4, "kernel": (3, 3)} | keys)
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ def conv(**keys: object) -> Conv2d:
             (8, 8, 2),
             "layer conv1: 2 channels and 4 filters in 3 groups; allowed: groups that divide both",
         ),
-        (MaxPool2d("pool1", "x", "y", (2, 9)), (8, 8, 1), "layer pool1: a window of 9 does not fit an input of 8"),
+        (MaxPool2d("pool1", ("x",), "y", (2, 9)), (8, 8, 1), "layer pool1: a window of 9 does not fit an input of 8"),
         (
-            MaxPool2d("pool1", "x", "y"),
+            MaxPool2d("pool1", ("x",), "y"),
             (8, 8),
             "layer pool1: input of shape [8, 8]; allowed: [height, width, channels]",
         ),
         (
-            Dense("fc1", "x", "y", "weight", units=10),
+            Dense("fc1", ("x",), "y", "weight", units=10),
             (8, 8, 1),
             "layer fc1: dense layer on an input of shape [8, 8, 1]; "
             "allowed: one dimension (put a flatten layer before it)",
@@ -49,8 +49,8 @@ def test_inputs_that_do_not_fit_are_refused(operator: Operator, shape: tuple[int
 def test_output_shapes() -> None:
     assert conv(stride=(2, 1)).output_shape((8, 9, 1)) == (3, 7, 4)
     assert conv(stride=(2, 3), padding="same").output_shape((8, 9, 1)) == (4, 3, 4)
-    assert MaxPool2d("pool1", "x", "y", (2, 2), (2, 2)).output_shape((5, 4, 6)) == (2, 2, 6)
-    assert Flatten("flatten", "x", "y").output_shape((2, 3, 4)) == (24,)
+    assert MaxPool2d("pool1", ("x",), "y", (2, 2), (2, 2)).output_shape((5, 4, 6)) == (2, 2, 6)
+    assert Flatten("flatten", ("x",), "y").output_shape((2, 3, 4)) == (24,)
 
 
 @pytest.mark.parametrize(

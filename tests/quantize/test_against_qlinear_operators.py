@@ -38,7 +38,7 @@ def assert_no_code_differs(network: Network, inputs: np.ndarray, *, weights_as_u
     steps = network.lower(AS_ONNX_RUNTIME)
     wide = load_arch("edge16", ["array.guard_bits=20"])  # nothing overflows
     params = {step.name: _array_params(wide, step) for step in steps if isinstance(step, MatmulStep)}
-    ours = run_integer(steps, params, codes.reshape(len(codes), -1), keep=list(expected))
+    ours = run_integer(steps, params, {network.input: codes.reshape(len(codes), -1)}, keep=list(expected))
     differing = {
         name: int(np.count_nonzero(ours.values[name] != data.reshape(len(codes), -1)))
         for name, data in expected.items()
@@ -75,7 +75,7 @@ def random_network(
                 tensors[operator.bias] = Tensor(operator.bias, (filters,), random.normal(size=filters))
         shape = operator.output_shape(shape)
         tensors[operator.output] = Tensor(operator.output, shape)
-    return Network("random", tensors, operators, "x", operators[-1].output)
+    return Network("random", tensors, operators, ("x",), (operators[-1].output,))
 
 
 @pytest.mark.parametrize("spec", [SIGNED, UNSIGNED], ids=["int8", "uint8"])
@@ -83,8 +83,8 @@ def random_network(
 def test_strided_and_grouped_convolutions(groups: int, spec: QuantizationSpec) -> None:
     random = np.random.default_rng(groups)
     layers = (
-        Conv2d("a", "x", "a", "a.w", "a.b", groups=groups, filters=8, kernel=(3, 2), stride=(2, 1), padding="same"),
-        Conv2d("b", "a", "b", "b.w", None, groups=groups, filters=4, kernel=(2, 2), stride=(1, 2)),
+        Conv2d("a", ("x",), "a", "a.w", "a.b", groups=groups, filters=8, kernel=(3, 2), stride=(2, 1), padding="same"),
+        Conv2d("b", ("a",), "b", "b.w", None, groups=groups, filters=4, kernel=(2, 2), stride=(1, 2)),
     )
     network = random_network(random, *layers, shape=(7, 6, 4))
     inputs = random.normal(size=(16, 7, 6, 4))
@@ -94,7 +94,7 @@ def test_strided_and_grouped_convolutions(groups: int, spec: QuantizationSpec) -
 @pytest.mark.parametrize("spec", [SIGNED, UNSIGNED], ids=["int8", "uint8"])
 def test_dense_layers_without_a_bias(spec: QuantizationSpec) -> None:
     random = np.random.default_rng(7)
-    layers = (Dense("a", "x", "a", "a.w", units=9), Dense("b", "a", "b", "b.w", units=5))
+    layers = (Dense("a", ("x",), "a", "a.w", units=9), Dense("b", ("a",), "b", "b.w", units=5))
     inputs = random.normal(size=(64, 30))
     network = random_network(random, *layers, shape=(30,))
     assert_no_code_differs(quantize(network, inputs, spec, weight_bits=7, activation_bits=8), inputs)

@@ -48,11 +48,11 @@ def dense_network(weight: np.ndarray, bias: np.ndarray | None = None, *, after: 
     if bias is not None:
         tensors["fc.b"] = Tensor("fc.b", bias.shape, bias)
     operators: tuple[Dense | LutFunction, ...] = (
-        Dense("fc", "x", "fc", "fc.w", None if bias is None else "fc.b", units=units),
+        Dense("fc", ("x",), "fc", "fc.w", None if bias is None else "fc.b", units=units),
     )
     if after:
-        operators = (*operators, LutFunction(after, "fc", "end", after))
-    return Network("n", tensors, operators, "x", operators[-1].output)
+        operators = (*operators, LutFunction(after, ("fc",), "end", after))
+    return Network("n", tensors, operators, ("x",), (operators[-1].output,))
 
 
 def quantized(network: Network, spec: QuantizationSpec = DEFAULT, *, bits: int = 8, samples: int = 20) -> Network:
@@ -85,9 +85,9 @@ def test_batch_norm_and_relu_become_part_of_the_product(digits: Workload) -> Non
 
 def test_only_the_first_rectifier_is_fused() -> None:
     network = dense_network(np.eye(2))
-    rectifiers = (Rectify("r", "fc", "r", "relu"), Rectify("s", "r", "end", "relu6"))
+    rectifiers = (Rectify("r", ("fc",), "r", "relu"), Rectify("s", ("r",), "end", "relu6"))
     tensors = {**network.tensors, "r": Tensor("r", (2,))}
-    network = replace(network, tensors=tensors, operators=(*network.operators, *rectifiers), output="end")
+    network = replace(network, tensors=tensors, operators=(*network.operators, *rectifiers), outputs=("end",))
     found = quantized(network)
     assert [operator.name for operator in found.operators] == ["fc", "s"]
     assert grid_of(found, "end") is grid_of(found, "r")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from hwsim.errors import ConfigError
 from hwsim.network.operators.matmul import MatmulOperator
-from hwsim.network.operators.windows import axis, channel_elements, image, window_elements
+from hwsim.network.operators.windows import Axis, axis, channel_elements, image, window_elements
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
+from hwsim.numerics.tflite.schemes import ProductOperator
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,18 @@ class Conv2d(MatmulOperator):
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"
+    dilation: tuple[int, int] = (1, 1)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(output height, output width, filters)."""
-        height, width, channels = image(self.name, input_shape)
+        height, width, channels = image(self.name, shapes[0])
         if channels % self.groups or self.filters % self.groups:
             raise ConfigError(
                 f"layer {self.name}: {channels} channels and {self.filters} filters in {self.groups} groups; "
                 "allowed: groups that divide both"
             )
         try:
-            vertical = axis(height, self.kernel[0], self.stride[0], self.padding)
-            horizontal = axis(width, self.kernel[1], self.stride[1], self.padding)
+            vertical, horizontal = self._axes(height, width)
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {error}") from None
         return (vertical.outputs, horizontal.outputs, self.filters)
@@ -40,10 +42,21 @@ class Conv2d(MatmulOperator):
     def gather(self, input_shape: Shape) -> IntArray:
         """Windows of each group's channels, one output pixel a row."""
         height, width, channels = image(self.name, input_shape)
-        pixels = window_elements(
-            axis(height, self.kernel[0], self.stride[0], self.padding),
-            axis(width, self.kernel[1], self.stride[1], self.padding),
-        )
+        pixels = window_elements(*self._axes(height, width))
         each = channels // self.groups
         parts = [slice(group * each, (group + 1) * each) for group in range(self.groups)]
         return np.stack([channel_elements(pixels, part, channels) for part in parts])
+
+    def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        sizes = zip((height, width), self.kernel, self.stride, self.dilation, strict=True)
+        vertical, horizontal = (
+            axis(size, window, stride, self.padding, dilation) for size, window, stride, dilation in sizes
+        )
+        return vertical, horizontal
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2d(Conv2d):
+    """A convolution of each channel by itself: one product per channel."""
+
+    product: ClassVar[ProductOperator] = "depthwise_convolution"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from hwsim.errors import ConfigError
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
+from hwsim.numerics.tflite.schemes import ProductOperator
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,11 @@ class Dense(MatmulOperator):
 
     units: int = 0
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    product: ClassVar[ProductOperator] = "fully_connected"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(units,)."""
+        input_shape = shapes[0]
         if len(input_shape) != 1:
             raise ConfigError(
                 f"layer {self.name}: dense layer on an input of shape {list(input_shape)}; "
@@ -30,3 +35,21 @@ class Dense(MatmulOperator):
     def gather(self, input_shape: Shape) -> IntArray:
         """Every element, in order."""
         return np.arange(input_shape[0]).reshape(1, 1, -1)
+
+
+@dataclass(frozen=True)
+class RowsDense(Dense):
+    """``y = x W + b`` for every row of a tensor: its elements are taken as rows of W's inputs."""
+
+    depth: int = 0
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(rows, units)."""
+        elements = int(np.prod(shapes[0]))
+        if elements % self.depth:
+            raise ConfigError(f"layer {self.name}: {elements} elements; allowed: rows of {self.depth}")
+        return (elements // self.depth, self.units)
+
+    def gather(self, input_shape: Shape) -> IntArray:
+        """Every element, in order."""
+        return np.arange(int(np.prod(input_shape))).reshape(1, -1, self.depth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,9 +29,9 @@ class MaxPool2d(Operator):
 
     keeps_quantization: ClassVar[bool] = True
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(output height, output width, channels)."""
-        height, width, channels = image(self.name, input_shape)
+        height, width, channels = image(self.name, shapes[0])
         try:
             vertical = axis(height, self.pool[0], self.stride[0], "valid")
             horizontal = axis(width, self.pool[1], self.stride[1], "valid")
@@ -47,8 +47,9 @@ class MaxPool2d(Operator):
         elements = pixels[:, None, :] * channels + np.arange(channels)[None, :, None]
         return elements.reshape(-1, pixels.shape[1])
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """Take the maxima."""
+        (values,) = inputs
         samples, shape = values.shape[0], values.shape[1:]
         greatest = values.reshape(samples, -1)[:, self._windows(shape)].max(axis=2)
         return np.asarray(greatest).reshape(samples, *self.output_shape(shape))
@@ -56,7 +57,7 @@ class MaxPool2d(Operator):
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
         """Compare codes: scale and zero point do not change an order."""
         shapes = tensors[self.input].shape, tensors[self.output].shape
-        return MaxStep(self.name, self.input, self.output, shapes[1], self._windows(shapes[0]))
+        return MaxStep(self.name, self.inputs, self.output, shapes[1], self._windows(shapes[0]))
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,17 @@ class Flatten(Operator):
 
     keeps_quantization: ClassVar[bool] = True
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(elements,)."""
-        return (int(np.prod(input_shape)),)
+        return (int(np.prod(shapes[0])),)
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """Change the shape."""
-        return values.reshape(values.shape[0], -1)
+        return inputs[0].reshape(inputs[0].shape[0], -1)
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
         """Nothing to compute: tensors lie flat anyway."""
-        return MoveStep(self.name, self.input, self.output, tensors[self.output].shape)
+        return MoveStep(self.name, self.inputs, self.output, tensors[self.output].shape)
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,18 @@ class Rectify(Operator):
 
     keeps_quantization: ClassVar[bool] = True
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
-        return input_shape
+        return shapes[0]
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """Clamp reals."""
-        return activate(values, self.activation)
+        return activate(inputs[0], self.activation)
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
         """Clamp codes."""
         low, high = activation_range(quantization_of(tensors[self.output]), self.activation)
-        return ClampStep(self.name, self.input, self.output, tensors[self.output].shape, low, high)
+        return ClampStep(self.name, self.inputs, self.output, tensors[self.output].shape, low, high)
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,19 @@ class LutFunction(Operator):
 
     function: str = "sigmoid"
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
-        return input_shape
+        return shapes[0]
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """Evaluate the function itself."""
-        return FUNCTIONS[self.function](values)
+        return FUNCTIONS[self.function](inputs[0])
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Tabulate the function for this input and output quantization."""
-        inputs, output = quantization_of(tensors[self.input]), quantization_of(tensors[self.output])
-        lut = build_lut(FUNCTIONS[self.function], inputs, output, options.lut)
-        return LutStep(self.name, self.input, self.output, tensors[self.output].shape, lut)
+        source, output = quantization_of(tensors[self.input]), quantization_of(tensors[self.output])
+        lut = build_lut(FUNCTIONS[self.function], source, output, options.lut)
+        return LutStep(self.name, self.inputs, self.output, tensors[self.output].shape, lut)
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,9 @@ class BatchNorm(Operator):
         """The four statistics."""
         return (self.gamma, self.beta, self.mean, self.variance)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
-        return input_shape
+        return shapes[0]
 
     def factors(self, constants: Mapping[str, Tensor]) -> tuple[FloatArray, FloatArray]:
         """Return (multiplier, offset) per channel, so that the output is ``x * multiplier + offset``."""
@@ -146,10 +147,10 @@ class BatchNorm(Operator):
         multiplier = gamma / np.sqrt(variance + self.epsilon)
         return multiplier, beta - mean * multiplier
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Normalize."""
         multiplier, offset = self.factors(constants)
-        return values * multiplier + offset
+        return inputs[0] * multiplier + offset
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
         """Refuse.

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from hwsim import registry
+from hwsim.errors import UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.steps import MatmulStep
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
-from hwsim.numerics.requantize import Activation, build_requantizer
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.requantize import Activation, Requantizer, build_requantizer
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
+from hwsim.numerics.tflite.schemes import ProductOperator, scheme_name
 from hwsim.numerics.zero_point import folded_constants
+
+NARROW_BITS = 8  # activations up to here have 32-bit biases in TensorFlow Lite, wider ones 64-bit biases
+REAL_RANGES: dict[TfliteActivation, tuple[float | None, float | None]] = {
+    "none": (None, None),
+    "relu": (0.0, None),
+    "relu6": (0.0, 6.0),
+    "relu_n1_to_1": (-1.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class MatmulOperator(Operator):
-    """An operator that gathers its input into rows and multiplies them by a weight matrix.
+    """An operator that gathers its one input into rows and multiplies them by a weight matrix.
 
     ``weight`` and ``bias`` name constant tensors; the last axis of the weight is the output channel. A ``bias`` of
     None adds nothing. ``activation`` is applied to the output.
@@ -27,8 +41,11 @@ class MatmulOperator(Operator):
 
     weight: str = ""
     bias: str | None = None
-    activation: Activation = "none"
+    activation: TfliteActivation = "none"
     groups: int = 1
+
+    product: ClassVar[ProductOperator] = "convolution"
+    """What a rounding profile calls this operator."""
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -44,8 +61,9 @@ class MatmulOperator(Operator):
         depth = int(np.prod(weight.shape[:-1]))
         return weight.reshape(depth, self.groups, -1).transpose(1, 0, 2)
 
-    def float_values(self, values: FloatArray, constants: Mapping[str, Tensor]) -> FloatArray:
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Multiply, add the bias, apply the activation."""
+        (values,) = inputs
         samples = values.shape[0]
         padded = np.concatenate([values.reshape(samples, -1), np.zeros((samples, 1))], axis=1)
         weight = np.asarray(constants[self.weight].data, np.float64)
@@ -71,7 +89,7 @@ class MatmulOperator(Operator):
             bias += folded_constants(matrices, int(inputs.zero_point), per_group)
         return MatmulStep(
             name=self.name,
-            input=self.input,
+            inputs=self.inputs,
             output=self.output,
             output_shape=tensors[self.output].shape,
             gather=self.gather(tensors[self.input].shape),
@@ -83,15 +101,30 @@ class MatmulOperator(Operator):
             weight_zero_point=zero_points,
             zero_point=options.zero_point,
             bias_mode=options.bias,
-            requantizer=build_requantizer(
-                float(inputs.scale), weights.scale, output, self.activation, options.requantizer
-            ),
+            requantizer=self._requantizer(inputs, weights, output, options),
             output_format=output.format,
         )
 
+    def _requantizer(
+        self, inputs: Quantization, weights: Quantization, output: Quantization, options: LoweringOptions
+    ) -> Requantizer:
+        """Build the requantizer that the machine has, or the one of a profile."""
+        scales = float(inputs.scale), weights.scale
+        if options.profile is None:
+            return build_requantizer(*scales, output, _generic(self.name, self.activation), options.requantizer)
+        bits = 32 if inputs.format.bits <= NARROW_BITS else 64
+        name = scheme_name(options.profile, self.product, per_channel=weights.axis is not None, accumulator_bits=bits)
+        scheme = registry.load(registry.REQUANTIZATION_SCHEMES, name)
+        built = scheme.build(*scales, float(output.scale), options.requantizer)
+        return Requantizer(built, int(output.zero_point), *activation_clamp(output, self.activation))
 
-def activate(values: FloatArray, activation: Activation) -> FloatArray:
+
+def _generic(layer: str, activation: TfliteActivation) -> Activation:
+    if activation == "relu_n1_to_1":
+        raise UnsupportedError(f"layer {layer}: activation relu_n1_to_1 without a rounding profile")
+    return activation
+
+
+def activate(values: FloatArray, activation: TfliteActivation) -> FloatArray:
     """Apply a fused activation to reals."""
-    if activation == "none":
-        return values
-    return np.clip(values, 0.0, 6.0 if activation == "relu6" else None)
+    return np.clip(values, *REAL_RANGES[activation])

@@ -21,23 +21,25 @@ class Axis:
     stride: int
     outputs: int
     before: int
+    dilation: int = 1
 
 
-def axis(size: int, window: int, stride: int, padding: str) -> Axis:
-    """Place windows along an axis.
+def axis(size: int, window: int, stride: int, padding: str, dilation: int = 1) -> Axis:
+    """Place windows along an axis; a window's elements lie ``dilation`` apart and span (window - 1) dilation + 1.
 
-    ``same`` gives ceil(size / stride) outputs and pads max((outputs - 1) stride + window - size, 0), the smaller
+    ``same`` gives ceil(size / stride) outputs and pads max((outputs - 1) stride + span - size, 0), the smaller
     half in front (TensorFlow's rule); ``valid`` gives those that fit.
 
     Raises:
         ConfigError: no window fits.
     """
+    span = (window - 1) * dilation + 1
     if padding == "same":
         outputs = -(-size // stride)
-        return Axis(size, window, stride, outputs, max((outputs - 1) * stride + window - size, 0) // 2)
-    if window > size:
-        raise ConfigError(f"a window of {window} does not fit an input of {size}")
-    return Axis(size, window, stride, (size - window) // stride + 1, 0)
+        return Axis(size, window, stride, outputs, max((outputs - 1) * stride + span - size, 0) // 2, dilation)
+    if span > size:
+        raise ConfigError(f"a window of {span} does not fit an input of {size}")
+    return Axis(size, window, stride, (size - span) // stride + 1, 0, dilation)
 
 
 def window_elements(vertical: Axis, horizontal: Axis) -> IntArray:
@@ -53,7 +55,7 @@ def window_elements(vertical: Axis, horizontal: Axis) -> IntArray:
 def _positions(one: Axis) -> tuple[IntArray, np.ndarray]:
     """Return coordinates (outputs, window) along one axis, and which of them lie inside."""
     starts = np.arange(one.outputs) * one.stride - one.before
-    positions = starts[:, None] + np.arange(one.window)[None, :]
+    positions = starts[:, None] + np.arange(one.window)[None, :] * one.dilation
     return positions, (positions >= 0) & (positions < one.size)
 
 
@@ -66,11 +68,13 @@ def channel_elements(pixels: IntArray, channels: slice, all_channels: int) -> In
 
 
 def image(name: str, shape: Shape) -> tuple[int, int, int]:
-    """Unpack (height, width, channels).
+    """Unpack (height, width, channels), or the same after a batch axis of 1.
 
     Raises:
-        ConfigError: another number of dimensions.
+        ConfigError: other dimensions.
     """
+    if len(shape) == 4 and shape[0] == 1:
+        shape = shape[1:]
     if len(shape) != 3:
         raise ConfigError(f"layer {name}: input of shape {list(shape)}; allowed: [height, width, channels]")
     height, width, channels = shape

@@ -1,0 +1,205 @@
+"""Arithmetic on the codes of quantized tensors; each operator's formula stands with the function that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.errors import ConfigError
+from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
+from hwsim.network.tensor import Shape
+from hwsim.numerics.tflite import convert, elementwise, pooling, rectify
+from hwsim.numerics.tflite.pooling import Window
+from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
+
+WHOLE = Window(1, 1, 1, 1, "valid")
+
+WHOLE = Window(1, 1, 1, 1, "valid")
+
+
+@dataclass(frozen=True)
+class _Binary(QuantizedOperator):
+    """Two tensors in, one out; the smaller one is repeated as NumPy does."""
+
+    activation: TfliteActivation = "none"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The common shape of the operands."""
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            sizes = " and ".join(str(list(shape)) for shape in shapes)
+            raise ConfigError(f"layer {self.name}: shapes {sizes} do not go together") from None
+
+
+def _aligned(values: Sequence[Values]) -> list[Values]:
+    """Give operands as many dimensions, behind the axis of samples."""
+    most = max(one.ndim for one in values)
+    return [one.reshape(one.shape[0], *(1,) * (most - one.ndim), *one.shape[1:]) for one in values]
+
+
+@dataclass(frozen=True)
+class Add(_Binary):
+    """``a + b`` or ``a - b``: both rescaled to a common grid, and the sum to the output's."""
+
+    subtract: bool = False
+
+    actions: ClassVar[Mapping[str, int]] = {"add": 1, "multiply": 3, "shift": 3}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`elementwise.build_add`."""
+        rule = elementwise.build_add(
+            operands.profile,
+            operands.grid(0),
+            operands.grid(1),
+            operands.output,
+            self.activation,
+            subtract=self.subtract,
+        )
+        return rule.apply(*_aligned(values))
+
+
+@dataclass(frozen=True)
+class Mul(_Binary):
+    """``a b``."""
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 2, "shift": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`elementwise.build_mul`."""
+        rule = elementwise.build_mul(
+            operands.profile, operands.grid(0), operands.grid(1), operands.output, self.activation
+        )
+        return rule.apply(*_aligned(values))
+
+
+@dataclass(frozen=True)
+class _Unary(QuantizedOperator):
+    """One tensor in, one of the same shape out."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The input's."""
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Requantize(_Unary):
+    """Codes of one quantization to codes of another."""
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "shift": 1, "add": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`convert.requantize`."""
+        return convert.requantize(operands.profile, values[0], operands.source, operands.output)
+
+
+@dataclass(frozen=True)
+class Quantize(_Unary):
+    """Reals in float32 to codes."""
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "add": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`convert.quantize`."""
+        return convert.quantize(operands.profile, values[0].astype(np.float32), operands.output)
+
+
+@dataclass(frozen=True)
+class Dequantize(_Unary):
+    """Codes to reals in float32."""
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "add": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`convert.dequantize`."""
+        return convert.dequantize(operands.profile, values[0], operands.source)
+
+
+@dataclass(frozen=True)
+class QuantizedRectify(_Unary):
+    """A ReLU that stands alone."""
+
+    activation: TfliteActivation = "relu"
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "shift": 1, "compare": 2}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`rectify.rectify`."""
+        return rectify.rectify(operands.profile, self.activation, values[0], operands.source, operands.output)
+
+
+@dataclass(frozen=True)
+class LeakyRelu(_Unary):
+    """``x``, or ``slope x`` where x is negative."""
+
+    slope: float = 0.0
+
+    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "shift": 1, "compare": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`rectify.leaky_rectify`."""
+        return rectify.leaky_rectify(operands.profile, self.slope, values[0], operands.source, operands.output)
+
+
+@dataclass(frozen=True)
+class Pool2d(QuantizedOperator):
+    """Average or maximum of windows of (1, height, width, channels); input and output share a quantization."""
+
+    window: Window = WHOLE
+    activation: TfliteActivation = "none"
+    average: bool = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(1, output height, output width, channels)."""
+        (shape,) = shapes
+        if len(shape) != 4 or shape[0] != 1:
+            raise ConfigError(f"layer {self.name}: input of shape {list(shape)}; allowed: [1, height, width, channels]")
+        height, width = self.window.out_size(shape[1], shape[2])
+        return (1, height, width, shape[3])
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`pooling.average_pool`, `pooling.max_pool`."""
+        pool = pooling.average_pool if self.average else pooling.max_pool
+        return pool(values[0][:, 0], self.window, *activation_clamp(operands.output, self.activation))
+
+    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
+        """One add or comparison for every element of a window but the first; a multiplication for the average."""
+        outputs = int(np.prod(output))
+        taps = outputs * (self.window.height * self.window.width - 1)
+        if not self.average:
+            return Counts({("vector_unit", "compare"): taps})
+        return Counts({("vector_unit", "add"): taps, ("vector_unit", "multiply"): outputs})
+
+
+@dataclass(frozen=True)
+class Mean(QuantizedOperator):
+    """The mean over some axes."""
+
+    axes: tuple[int, ...] = ()
+    keeps_axes: bool = False
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The input's with the axes left out, or 1 long."""
+        sizes = [1 if axis in self.axes else size for axis, size in enumerate(shapes[0])]
+        return tuple(size for axis, size in enumerate(sizes) if self.keeps_axes or axis not in self.axes)
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """`pooling.mean`."""
+        axes = tuple(axis + 1 for axis in self.axes)
+        found = pooling.mean(operands.profile, values[0], axes, operands.source, operands.output)
+        return found.reshape(-1, *operands.output_shape)
+
+    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:
+        """An add for every element of the input, a multiplication and a shift for every one of the output."""
+        outputs = int(np.prod(output))
+        return Counts(
+            {
+                ("vector_unit", "add"): int(np.prod(shapes[0])),
+                ("vector_unit", "multiply"): outputs,
+                ("vector_unit", "shift"): outputs,
+            }
+        )

@@ -1,0 +1,129 @@
+"""Operators off the array that work on codes by a rounding profile: what files that are quantized already hold."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operator import LoweringOptions, Operator
+from hwsim.network.steps import FunctionStep, Step, VectorOrLut
+from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
+
+Values = np.ndarray[Any, Any]
+"""Codes, or reals in float32 before a quantization and after a dequantization."""
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """What an operator computes with: the quantizations of its operands and of its output, and shapes."""
+
+    grids: tuple[Quantization | None, ...]
+    output_grid: Quantization | None
+    output_shape: Shape
+    profile: Profile
+
+    @property
+    def source(self) -> Quantization:
+        """The first operand's quantization."""
+        return self.grid(0)
+
+    @property
+    def output(self) -> Quantization:
+        """The output's quantization."""
+        return _required(self.output_grid)
+
+    def grid(self, number: int) -> Quantization:
+        """The quantization of an operand."""
+        return _required(self.grids[number])
+
+
+def _required(grid: Quantization | None) -> Quantization:
+    if grid is None:
+        raise ConfigError("a tensor is not quantized")
+    return grid
+
+
+@dataclass(frozen=True)
+class QuantizedOperator(Operator):
+    """An operator on codes. ``operands`` names all that it reads, in order: ``inputs`` and constants."""
+
+    operands: tuple[str, ...] = ()
+
+    actions: ClassVar[Mapping[str, int]] = {}
+    """Actions of the vector unit for one element of the output."""
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The operands that are no inputs."""
+        return tuple(name for name in self.operands if name not in self.inputs)
+
+    @property
+    def unit(self) -> VectorOrLut:
+        """The unit that computes it."""
+        return "vector_unit"
+
+    @abstractmethod
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """Return the output (samples, *output shape) for operands (samples, *shape), constants as one sample."""
+
+    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
+        """Return the actions for one sample."""
+        outputs = int(np.prod(output))
+        return Counts({("vector_unit", action): count * outputs for action, count in self.actions.items()})
+
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+        """Refuse.
+
+        Raises:
+            UnsupportedError: always; there are only codes.
+        """
+        raise UnsupportedError(f"layer {self.name}: comes from a file of integers and has no values in floating point")
+
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
+        """Bind constants and quantizations."""
+        if options.profile is None:
+            raise UnsupportedError(f"layer {self.name}: needs a rounding profile")
+        output = tensors[self.output]
+        operands = Operands(
+            tuple(tensors[name].quantization for name in self.operands),
+            output.quantization,
+            output.shape,
+            options.profile,
+        )
+        shapes = tuple(tensors[name].shape for name in self.operands)
+        try:
+            function = _Bound(self, operands, [_constant(tensors[name]) for name in self.operands])
+            actions = self.work(shapes, output.shape)
+        except ConfigError as error:
+            raise ConfigError(f"layer {self.name}: {problem}" for problem in error.problems) from None
+        inputs = tuple(name for name in self.operands if tensors[name].data is None)
+        input_shapes = tuple(tensors[name].shape for name in inputs)
+        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, self.unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """An operator with its constants: takes the inputs alone."""
+
+    operator: QuantizedOperator
+    operands: Operands
+    constants: Sequence[IntArray | None]
+
+    def __call__(self, *inputs: Values) -> Values:
+        rest = iter(inputs)
+        values = [next(rest) if one is None else one for one in self.constants]
+        return self.operator.integer_values(values, self.operands)
+
+
+def _constant(tensor: Tensor) -> IntArray | None:
+    return None if tensor.data is None else np.asarray(tensor.data, np.int64)[np.newaxis]

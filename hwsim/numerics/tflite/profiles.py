@@ -1,0 +1,25 @@
+"""The rounding profiles by name."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from hwsim.errors import ConfigError, UnsupportedError, did_you_mean
+
+Profile = Literal["tflm", "litert_reference", "litert_optimized", "xnnpack"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
+def check_profile(profile: str, operator: str, allowed: tuple[Profile, ...] = PROFILES) -> None:
+    """Refuse a profile that does not exist, or whose arithmetic of ``operator`` is not known bit by bit.
+
+    Raises:
+        ConfigError: no such profile.
+        UnsupportedError: not in ``allowed``.
+    """
+    if profile not in PROFILES:
+        raise ConfigError(
+            f"unknown rounding profile '{profile}'; allowed: {', '.join(PROFILES)}{did_you_mean(profile, PROFILES)}"
+        )
+    if profile not in allowed:
+        raise UnsupportedError(f"{operator} in profile '{profile}'; available: {', '.join(allowed)}")

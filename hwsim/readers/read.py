@@ -1,0 +1,24 @@
+"""Reads a workload of any kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwsim.readers.native import read_workload as read_native
+from hwsim.readers.workload import Workload
+
+TFLITE_SUFFIX = ".tflite"
+
+
+def read_workload(name_or_path: str | Path) -> Workload:
+    """Return the workload in a ``.tflite`` file, or in a folder (or of that shipped name).
+
+    Raises:
+        ConfigError: the file is missing, damaged or wrong.
+        UnsupportedError: it asks for operators or types that are not supported; all of them are listed.
+    """
+    if Path(name_or_path).suffix == TFLITE_SUFFIX:
+        from hwsim.readers.tflite.read import read_tflite
+
+        return read_tflite(Path(name_or_path))
+    return read_native(name_or_path)

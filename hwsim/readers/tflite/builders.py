@@ -1,0 +1,420 @@
+"""From an operator of a ``.tflite`` file to operators of the network: one small function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operator import Operator
+from hwsim.network.operators.arithmetic import (
+    Add,
+    Dequantize,
+    LeakyRelu,
+    Mean,
+    Mul,
+    Pool2d,
+    Quantize,
+    QuantizedRectify,
+    Requantize,
+)
+from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
+from hwsim.network.operators.dense import RowsDense
+from hwsim.network.operators.functions import Softmax, TableFunction
+from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.tflite.nonlinear import NonlinearFunction
+from hwsim.numerics.tflite.pooling import Padding, Window
+from hwsim.numerics.tflite.scales import TfliteActivation
+from hwsim.readers.tflite.model import NO_TENSOR, FileModel, FileOperator, FileTensor
+
+ACTIVATIONS: dict[int, TfliteActivation] = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
+PADDINGS: dict[int, Padding] = {0: "same", 1: "valid"}
+MAX_WINDOW_ELEMENTS = 1 << 26
+MAX_POOL_WINDOW = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One operator of the file with the tensors round it."""
+
+    model: FileModel
+    operator: FileOperator
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return f"{self.operator.kind.lower()}_{self.operator.index}"
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """Names of all inputs, constants among them."""
+        return tuple(str(number) for number in self.operator.inputs if number != NO_TENSOR)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that are no constants."""
+        return tuple(name for name in self.operands if self.model.tensors[int(name)].data is None)
+
+    @property
+    def output(self) -> str:
+        """Name of the only output."""
+        if len(self.operator.outputs) != 1:
+            raise ConfigError(f"{self.operator.label} has {len(self.operator.outputs)} outputs; allowed: 1")
+        return str(self.operator.outputs[0])
+
+    @property
+    def activation(self) -> TfliteActivation:
+        """The fused activation."""
+        number = self.number("FusedActivationFunction")
+        if number not in ACTIVATIONS:
+            raise UnsupportedError(f"{self.operator.label}: fused activation {number}")
+        return ACTIVATIONS[number]
+
+    @property
+    def padding(self) -> Padding:
+        """The padding of windows."""
+        number = self.number("Padding")
+        if number not in PADDINGS:
+            raise ConfigError(f"{self.operator.label}: padding {number}; allowed: 0 (same), 1 (valid)")
+        return PADDINGS[number]
+
+    def number(self, option: str) -> int:
+        """An option that is a whole number."""
+        return int(self.operator.options[option])
+
+    def pair(self, vertical: str, horizontal: str) -> tuple[int, int]:
+        """Two options that are sizes of 1 or more."""
+        pair = self.number(vertical), self.number(horizontal)
+        if min(pair) < 1:
+            raise ConfigError(f"{self.operator.label}: {vertical} and {horizontal} {list(pair)}; allowed: 1 or more")
+        return pair
+
+    def tensor(self, place: int) -> FileTensor:
+        """The input at a place."""
+        if place >= len(self.operator.inputs) or self.operator.inputs[place] == NO_TENSOR:
+            raise ConfigError(f"{self.operator.label} has no input {place}")
+        return self.model.tensors[self.operator.inputs[place]]
+
+    def constant(self, place: int) -> IntArray:
+        """The numbers of a constant input."""
+        found = self.tensor(place)
+        if found.data is None:
+            raise UnsupportedError(f"{self.operator.label}: input {place} (tensor {found.index}) is not constant")
+        return np.asarray(found.data, np.int64)
+
+    def axis(self, axis: int, dimensions: int) -> int:
+        """An axis, counted from the end where it is negative."""
+        if not -dimensions <= axis < dimensions:
+            raise ConfigError(f"{self.operator.label}: axis {axis} of {dimensions}")
+        return axis % dimensions
+
+    @property
+    def shape(self) -> Shape:
+        """The first input's shape."""
+        return self.tensor(0).shape
+
+    @property
+    def bias(self) -> str | None:
+        """Name of the bias, if there is one."""
+        if len(self.operator.inputs) < 3 or self.operator.inputs[2] == NO_TENSOR:
+            return None
+        self.constant(2)
+        return str(self.tensor(2).index)
+
+
+Built = Sequence[Operator]
+Builder = Callable[[Source], Built]
+
+
+def _kernel(source: Source) -> Shape:
+    shape = source.constant(1).shape
+    if len(shape) != 4 or min(shape) < 1:
+        raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: four sizes")
+    return shape
+
+
+def _check_windows(source: Source, elements: int) -> None:
+    """Refuse what would take unbounded memory: all windows of an operator written out."""
+    outputs = int(np.prod(source.model.tensors[source.operator.outputs[0]].shape[:3]))
+    if outputs * elements > MAX_WINDOW_ELEMENTS:
+        raise ConfigError(
+            f"{source.operator.label}: {outputs * elements} window elements; allowed: {MAX_WINDOW_ELEMENTS}"
+        )
+
+
+def _conv_2d(source: Source) -> Built:
+    """Weights lie as (filters, height, width, channels)."""
+    filters, height, width, depth = _kernel(source)
+    channels = source.shape[-1] if source.shape else 0
+    if channels % depth:
+        raise ConfigError(f"{source.operator.label}: {channels} channels and weights for {depth}")
+    _check_windows(source, height * width * channels)
+    conv = Conv2d(
+        source.name,
+        source.inputs,
+        source.output,
+        str(source.tensor(1).index),
+        source.bias,
+        source.activation,
+        groups=channels // depth,
+        filters=filters,
+        kernel=(height, width),
+        stride=source.pair("StrideH", "StrideW"),
+        padding=source.padding,
+        dilation=source.pair("DilationHFactor", "DilationWFactor"),
+    )
+    return [conv]
+
+
+def _depthwise_conv_2d(source: Source) -> Built:
+    """Weights lie as (1, height, width, channels): one group for each channel of the input."""
+    _, height, width, filters = _kernel(source)
+    channels = source.shape[-1] if source.shape else 0
+    if not channels or filters % channels:
+        raise ConfigError(f"{source.operator.label}: {channels} channels and {filters} filters")
+    _check_windows(source, height * width * channels)
+    conv = DepthwiseConv2d(
+        source.name,
+        source.inputs,
+        source.output,
+        str(source.tensor(1).index),
+        source.bias,
+        source.activation,
+        groups=channels,
+        filters=filters,
+        kernel=(height, width),
+        stride=source.pair("StrideH", "StrideW"),
+        padding=source.padding,
+        dilation=source.pair("DilationHFactor", "DilationWFactor"),
+    )
+    return [conv]
+
+
+def _fully_connected(source: Source) -> Built:
+    """Weights lie as (units, depth)."""
+    shape = source.constant(1).shape
+    if len(shape) != 2 or min(shape) < 1:
+        raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: two sizes")
+    if source.number("WeightsFormat"):
+        raise UnsupportedError(f"{source.operator.label}: shuffled weights")
+    dense = RowsDense(
+        source.name,
+        source.inputs,
+        source.output,
+        str(source.tensor(1).index),
+        source.bias,
+        source.activation,
+        units=shape[0],
+        depth=shape[1],
+    )
+    return [dense]
+
+
+def _add(source: Source, *, subtract: bool = False) -> Built:
+    source.tensor(1)
+    if source.number("PotScaleInt16") and source.tensor(0).dtype == "INT16":
+        raise UnsupportedError(f"{source.operator.label}: 16-bit scales that are powers of two")
+    return [Add(*_ends(source), source.activation, subtract=subtract)]
+
+
+def _mul(source: Source) -> Built:
+    source.tensor(1)
+    return [Mul(*_ends(source), source.activation)]
+
+
+def _ends(source: Source) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
+    return source.name, source.inputs, source.output, source.operands
+
+
+def _first(source: Source) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
+    """As `_ends`, of an operator whose other inputs are read here."""
+    first = (str(source.tensor(0).index),)
+    if source.tensor(0).data is not None:
+        raise UnsupportedError(f"{source.operator.label}: its input is a constant")
+    return source.name, first, source.output, first
+
+
+def _pool(source: Source, *, average: bool) -> Built:
+    window = Window(
+        *source.pair("FilterHeight", "FilterWidth"), *source.pair("StrideH", "StrideW"), padding=source.padding
+    )
+    _check_windows(source, window.height * window.width * (source.shape[-1] if source.shape else 1))
+    if window.height * window.width > MAX_POOL_WINDOW or len(source.shape) != 4:
+        raise ConfigError(f"{source.operator.label}: a window of {window.height} x {window.width} elements")
+    if window.padding == "valid" and (source.shape[1] < window.height or source.shape[2] < window.width):
+        raise ConfigError(f"{source.operator.label}: a window that does not fit an input of {list(source.shape)}")
+    return [Pool2d(*_first(source), window, source.activation, average)]
+
+
+def _mean(source: Source) -> Built:
+    axes = {source.axis(int(axis), len(source.shape)) for axis in source.constant(1).reshape(-1)}
+    return [Mean(*_first(source), tuple(sorted(axes)), bool(source.operator.options["KeepDims"]))]
+
+
+def _reshape(source: Source) -> Built:
+    return [Reshape(*_first(source), source.model.tensors[int(source.output)].shape)]
+
+
+def _transpose(source: Source) -> Built:
+    order = source.constant(1).reshape(-1).tolist()
+    return [Transpose(*_first(source), tuple(source.axis(axis, len(source.shape)) for axis in order))]
+
+
+def _pad(source: Source) -> Built:
+    amounts = source.constant(1)
+    if amounts.shape != (len(source.shape), 2):
+        raise ConfigError(f"{source.operator.label}: padding of shape {list(amounts.shape)}")
+    return [Pad(*_first(source), tuple((before, after) for before, after in amounts.tolist()))]
+
+
+def _concatenation(source: Source) -> Built:
+    if source.activation != "none":
+        raise UnsupportedError(f"{source.operator.label}: fused activation {source.activation}")
+    axis = source.axis(source.number("Axis"), len(source.shape))
+    return [Concatenation(*_ends(source), axis)]
+
+
+def _pack(source: Source) -> Built:
+    return [Pack(*_ends(source), source.axis(source.number("Axis"), len(source.shape) + 1))]
+
+
+def _split_of(source: Source, place: int, axis: int, sizes: Sequence[int]) -> Built:
+    if len(sizes) != len(source.operator.outputs):
+        raise ConfigError(f"{source.operator.label}: {len(sizes)} parts and {len(source.operator.outputs)} outputs")
+    whole = (str(source.tensor(place).index),)
+    begins = np.cumsum([0, *sizes[:-1]]).tolist()
+    return [
+        Slice(f"{source.name}_{part}", whole, str(output), whole, axis, begin, size)
+        for part, (output, begin, size) in enumerate(zip(source.operator.outputs, begins, sizes, strict=True))
+    ]
+
+
+def _split(source: Source) -> Built:
+    """Inputs: axis, tensor; equal parts."""
+    shape, parts = source.tensor(1).shape, len(source.operator.outputs)
+    axis = source.axis(int(source.constant(0).reshape(-1)[0]), len(shape))
+    if not parts or shape[axis] % parts:
+        raise ConfigError(f"{source.operator.label}: {shape[axis]} elements in {parts} parts")
+    return _split_of(source, 1, axis, [shape[axis] // parts] * parts)
+
+
+def _split_v(source: Source) -> Built:
+    """Inputs: tensor, sizes, axis; one size may be -1, for the rest."""
+    axis = source.axis(int(source.constant(2).reshape(-1)[0]), len(source.shape))
+    sizes = [int(size) for size in source.constant(1).reshape(-1)]
+    rest = source.shape[axis] - sum(size for size in sizes if size >= 0)
+    return _split_of(source, 0, axis, [rest if size < 0 else size for size in sizes])
+
+
+def _unpack(source: Source) -> Built:
+    axis = source.axis(source.number("Axis"), len(source.shape))
+    if source.shape[axis] != len(source.operator.outputs):
+        raise ConfigError(
+            f"{source.operator.label}: {source.shape[axis]} entries, {len(source.operator.outputs)} outputs"
+        )
+    whole = (str(source.tensor(0).index),)
+    return [
+        Index(f"{source.name}_{part}", whole, str(output), whole, axis, part)
+        for part, output in enumerate(source.operator.outputs)
+    ]
+
+
+def _quantize(source: Source) -> Built:
+    from_real = source.tensor(0).dtype == "FLOAT32"
+    return [(Quantize if from_real else Requantize)(*_first(source))]
+
+
+def _rectify(activation: TfliteActivation) -> Builder:
+    return lambda source: [QuantizedRectify(*_first(source), activation)]
+
+
+def _leaky_relu(source: Source) -> Built:
+    return [LeakyRelu(*_first(source), float(source.operator.options["Alpha"]))]
+
+
+def _function(function: NonlinearFunction) -> Builder:
+    return lambda source: [TableFunction(*_first(source), function)]
+
+
+def _softmax(source: Source) -> Built:
+    beta = float(source.operator.options["Beta"])
+    if not (np.isfinite(beta) and beta > 0):
+        raise ConfigError(f"{source.operator.label}: beta {beta}; allowed: positive and finite")
+    return [Softmax(*_first(source), beta)]
+
+
+BUILDERS: dict[str, Builder] = {
+    "ADD": _add,
+    "AVERAGE_POOL_2D": lambda source: _pool(source, average=True),
+    "CONCATENATION": _concatenation,
+    "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "DEQUANTIZE": lambda source: [Dequantize(*_first(source))],
+    "EXPAND_DIMS": _reshape,
+    "FULLY_CONNECTED": _fully_connected,
+    "LEAKY_RELU": _leaky_relu,
+    "LOGISTIC": _function("logistic"),
+    "MAX_POOL_2D": lambda source: _pool(source, average=False),
+    "MEAN": _mean,
+    "MUL": _mul,
+    "PACK": _pack,
+    "PAD": _pad,
+    "QUANTIZE": _quantize,
+    "RELU": _rectify("relu"),
+    "RELU6": _rectify("relu6"),
+    "RELU_N1_TO_1": _rectify("relu_n1_to_1"),
+    "RESHAPE": _reshape,
+    "SOFTMAX": _softmax,
+    "SPLIT": _split,
+    "SPLIT_V": _split_v,
+    "SQUEEZE": _reshape,
+    "SUB": lambda source: _add(source, subtract=True),
+    "TANH": _function("tanh"),
+    "TRANSPOSE": _transpose,
+    "UNPACK": _unpack,
+}
+
+REAL = "FLOAT32"
+CODES = ("INT8",)
+
+
+def check_types(source: Source) -> None:
+    """Refuse tensors of other types than the operators work on.
+
+    Raises:
+        UnsupportedError: naming the tensor, its type, and the types allowed.
+    """
+    kind = source.operator.kind
+    reads = (*CODES, REAL) if kind == "QUANTIZE" else CODES
+    writes = (REAL,) if kind == "DEQUANTIZE" else CODES
+    numbers = [int(name) for name in source.inputs] + list(source.operator.outputs)
+    for number in numbers:
+        found, allowed = source.model.tensors[number], writes if number in source.operator.outputs else reads
+        if found.is_variable:
+            raise UnsupportedError(f"{source.operator.label}: tensor {number} keeps its value from run to run")
+        if found.dtype not in allowed:
+            raise UnsupportedError(
+                f"{source.operator.label}: tensor {number} is {found.dtype}; allowed: {', '.join(allowed)}"
+            )
+    for name in source.operands:
+        found = source.model.tensors[int(name)]
+        if found.data is not None and found.scales.size and found.dtype not in ("INT8", "INT32"):
+            raise UnsupportedError(f"{source.operator.label}: constant {name} is {found.dtype}; allowed: INT8, INT32")
+
+
+def build(source: Source) -> Built:
+    """Return the operators of the network that do what one of the file does.
+
+    Raises:
+        UnsupportedError: the operator, or a type of its tensors, is not supported.
+        ConfigError: its tensors or options make no sense.
+    """
+    builder = BUILDERS.get(source.operator.kind)
+    if builder is None:
+        raise UnsupportedError(f"{source.operator.label}: no such operator here")
+    check_types(source)
+    return builder(source)

@@ -1,0 +1,143 @@
+"""From a ``.tflite`` file to a workload. Tensors are called by their number in the file, in decimal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.network import Network
+from hwsim.network.operator import Operator
+from hwsim.network.operators.conv2d import Conv2d
+from hwsim.network.operators.dense import RowsDense
+from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.quantization import Quantization
+from hwsim.readers.tflite.builders import Source, build
+from hwsim.readers.tflite.model import FileModel, FileTensor
+from hwsim.readers.tflite.parse import parse_file
+from hwsim.readers.workload import Workload
+
+_FORMATS = {"INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
+
+
+def read_tflite(path: Path) -> Workload:
+    """Return the network in a file; it is quantized already, and has no samples of its own.
+
+    Raises:
+        ConfigError: no such file, or one that is damaged or makes no sense.
+        UnsupportedError: operators or types that are not supported; all of them are listed.
+    """
+    model = parse_file(path)
+    try:
+        network = _network(model, path.stem)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
+    except UnsupportedError as error:
+        raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _network(model: FileModel, name: str) -> Network:
+    operators: list[Operator] = []
+    tensors: dict[str, Tensor] = {}
+    problems: list[str] = []
+    runs: list[str] = []
+    for one in model.operators:
+        try:
+            built = build(Source(model, one))
+            runs.append(one.kind)
+        except UnsupportedError as error:
+            problems.append(str(error))
+            continue
+        operators += built
+    if problems:
+        kinds = ", ".join(sorted(set(runs))) or "none"
+        problems.append(f"{len(runs)} of {len(model.operators)} operators would run: {kinds}")
+        raise UnsupportedError("\n".join(problems))
+    for operator in operators:
+        for tensor in (*operator.inputs, *operator.constants, operator.output):
+            tensors.setdefault(tensor, _tensor(model.tensors[int(tensor)]))
+    operators = [_laid_out(operator, tensors) for operator in operators]
+    for operator in operators:
+        _check_shape(operator, tensors)
+    ends = [tuple(str(number) for number in numbers) for numbers in (model.inputs, model.outputs)]
+    for end in (*ends[0], *ends[1]):
+        tensors.setdefault(end, _tensor(model.tensors[int(end)]))
+    return Network(name, tensors, tuple(operators), ends[0], ends[1], holds_codes=True)
+
+
+def _tensor(found: FileTensor) -> Tensor:
+    """Return a tensor with its codes and its quantization; one without scales is real, or a list of numbers."""
+    if found.data is None and 0 in found.shape:
+        raise ConfigError(f"tensor {found.index}: shape {list(found.shape)}; allowed: sizes of 1 or more")
+    data = None if found.data is None else np.asarray(found.data, np.int64)
+    return Tensor(str(found.index), found.shape, data, _quantization(found))
+
+
+def _quantization(found: FileTensor) -> Quantization | None:
+    if not found.scales.size or found.dtype not in _FORMATS:
+        return None
+    per_channel = found.scales.size > 1
+    if per_channel and not (0 <= found.axis < len(found.shape) and found.shape[found.axis] == found.scales.size):
+        raise ConfigError(f"tensor {found.index}: {found.scales.size} scales along axis {found.axis}")
+    scales, zero_points = found.scales, found.zero_points
+    if not per_channel:
+        scales, zero_points = scales.reshape(()), zero_points.reshape(())
+    try:
+        return Quantization(scales, zero_points, _FORMATS[found.dtype], found.axis if per_channel else None)
+    except ConfigError as error:
+        raise ConfigError(f"tensor {found.index}: {problem}" for problem in error.problems) from None
+
+
+def _laid_out(operator: Operator, tensors: dict[str, Tensor]) -> Operator:
+    """Put weights into the layout of matrix products, output channels last, and check their sizes."""
+    if not isinstance(operator, MatmulOperator):
+        return operator
+    weight = tensors[operator.weight]
+    if weight.quantization is None or tensors[operator.input].quantization is None:
+        raise ConfigError(f"layer {operator.name}: input or weights without a scale")
+    order = (1, 0) if isinstance(operator, RowsDense) else (1, 2, 3, 0)
+    if operator.product == "depthwise_convolution":
+        order = (1, 2, 0, 3)
+    channels = order[-1]
+    axis = weight.quantization.axis
+    if axis is not None and axis != channels:
+        raise ConfigError(f"layer {operator.name}: weights with scales along axis {axis}; allowed: {channels}")
+    data = np.asarray(weight.data).transpose(order)
+    grid = _per_channel(weight.quantization, data.shape[-1], spread=isinstance(operator, Conv2d))
+    name = f"{operator.weight}.{operator.name}"  # a constant may be shared by operators with other layouts
+    tensors[name] = replace(weight, name=name, shape=data.shape, data=data, quantization=grid)
+    if operator.bias is not None and tensors[operator.bias].shape != (data.shape[-1],):
+        raise ConfigError(f"layer {operator.name}: bias of shape {list(tensors[operator.bias].shape)}")
+    return replace(operator, weight=name)
+
+
+def _per_channel(grid: Quantization, channels: int, *, spread: bool) -> Quantization:
+    """Return the quantization along the last axis; one scale is spread over the channels of a convolution."""
+    if grid.axis is None and not spread:
+        return grid
+    scale = np.broadcast_to(grid.scale, (channels,))
+    return Quantization(scale, np.broadcast_to(grid.zero_point, (channels,)), grid.format, -1)
+
+
+def _check_shape(operator: Operator, tensors: dict[str, Tensor]) -> None:
+    """Refuse an output of another shape than the operator gives it."""
+    shapes = _operand_shapes(operator, tensors)
+    expected, found = operator.output_shape(*shapes), tensors[operator.output].shape
+    if isinstance(operator, Conv2d):
+        expected = (1, *expected)
+    if isinstance(operator, RowsDense):
+        found = (int(np.prod(found[:-1])), found[-1] if found else 1)
+    if expected != found:
+        raise ConfigError(f"layer {operator.name}: output of shape {list(found)}; allowed: {list(expected)}")
+
+
+def _operand_shapes(operator: Operator, tensors: dict[str, Tensor]) -> Sequence[Shape]:
+    names = getattr(operator, "operands", operator.inputs)
+    return [tensors[name].shape for name in names]
