@@ -303,7 +303,8 @@ def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, IntArray]:
     """Return the codes of every activation tensor by name, (samples, *shape), as the array computes them."""
     compiled = compile_workload(spec, chosen.workload)
     codes = compiled.codes(chosen.inputs)
-    run = run_integer(compiled.steps, compiled.params, codes, keep=[step.output for step in compiled.steps])
+    named = [step.output for step in compiled.steps if not compiled.network.tensors[step.output].is_internal]
+    run = run_integer(compiled.steps, compiled.params, codes, keep=named)
     values = codes | run.values
     return {name: one.reshape(-1, *compiled.network.sample_shape(name)) for name, one in values.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ NETWORKS = {
     "hello_world_int8": 200,
     "catdog": 20,
     "rnnoise_INT8": 20,
+    "trained_lstm_int8": 10,
 }
 
 
@@ -36,6 +38,16 @@ def images(samples: int) -> tuple[np.ndarray, np.ndarray]:
         return (data["x"][:samples].astype(np.int64) - 128).astype(np.int8), data["y"][:samples].astype(np.int64)
 
 
+def digits(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten digits as int8: the scale is 1/255, the zero point -128."""
+    pixels, labels = (
+        np.frombuffer(gzip.decompress(shared("models", "data", f"mnist_t10k-{name}").read_bytes()), np.uint8)
+        for name in ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+    )
+    images = pixels[16:].reshape(-1, 28, 28)[:samples].astype(np.int64) - 128
+    return images.astype(np.int8), labels[8:][:samples].astype(np.int64)
+
+
 def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray]:
     """Real samples where there are some, else random ones."""
     if name == "pretrainedResnet_quant":
@@ -43,6 +55,8 @@ def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray
     if name == "micro_speech_quantized":
         with np.load(shared("models", "data", "micro_speech_features.npz"), allow_pickle=False) as data:
             return {network.input: np.stack([data[word].reshape(-1) for word in data.files])}
+    if name == "trained_lstm_int8":
+        return {network.input: digits(count)[0]}
     random = np.random.default_rng(0)
     shapes = {tensor: (count, *network.sample_shape(tensor)) for tensor in network.inputs}
     return {
@@ -99,6 +113,19 @@ def test_a_run_reports_cycles_energy_overflows_and_accuracy(engine: str) -> None
     assert (result.float_accuracy, result.sqnr_db) == (None, None)
     assert result.accuracy is not None
     assert result.accuracy >= 0.85
+
+
+@pytest.mark.parametrize("zero_point", ["folded", "operand"])
+@pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])
+def test_an_lstm_runs_on_the_machine_step_by_step(dataflow: str, zero_point: str) -> None:
+    """28 time steps of two products and a cell update each, a start, the hidden states, two last states, one dense."""
+    inputs, labels = digits(2)
+    settings = [f"array.dataflow={dataflow}", f"array.zero_point={zero_point}"]
+    result = run("edge16", model("trained_lstm_int8"), inputs=inputs, labels=labels, overrides=settings)
+    assert len(result.layer_results) == 3 * 28 + 5
+    assert result.totals["macs"] == 28 * (28 + 20) * 80 + 560 * 10
+    assert result.totals["overflow_events"] == 0
+    assert result.accuracy == 1.0
 
 
 def test_a_narrow_accumulator_overflows_in_the_file_too() -> None:
