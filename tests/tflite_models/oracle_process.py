@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-ARENA_BYTES = 16 << 20
+ARENA_BYTES = 4 << 20
 RESOLVERS = {
     "litert_reference": "BUILTIN_REF",
     "litert_optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",

@@ -211,3 +211,29 @@ def near_ties(random: np.random.Generator, operator: str, *, per_channel: bool =
     axis = 3 if depthwise else 0
     quantized = (input_scale, zero_point)
     return _model(operator, codes, quantized, weights, scale, axis, bias, sums, output, "none", options)
+
+
+def beyond_32_bits(random: np.random.Generator, operator: str, outputs: int = 64) -> Product:
+    """A product whose sums with bias leave int32 on either side in about half of the channels."""
+    full, depthwise = operator == "fully_connected", operator == "depthwise_convolution"
+    signs = random.choice([-1, 1], outputs)
+    edge = (1 << 31) - 1 - random.integers(0, 60000, outputs)
+    bias = (signs * edge).astype(np.int32)
+    weights = (127 * signs).astype(np.int8)
+    sums = bias.astype(np.int64) + 255 * weights.astype(np.int64)
+    options = schema.FullyConnectedOptionsT() if full else schema.Conv2DOptionsT()
+    if depthwise:
+        options = schema.DepthwiseConv2DOptionsT()
+        options.depthMultiplier = outputs
+    if not full:
+        options.strideH = options.strideW = 1
+    shape = (outputs, 1) if full else (1, 1, 1, outputs) if depthwise else (outputs, 1, 1, 1)
+    corner = (1, 1) if full else (1, 1, 1, 1)
+    codes = np.full(corner, 127, np.int8)
+    sums = sums.reshape(*corner[:-1], outputs)
+    scales = np.full(outputs, 1e-4)
+    axis = 3 if depthwise else 0
+    output = quantization(100.0, 0)
+    return _model(
+        operator, codes, (0.01, -128), weights.reshape(shape), scales, axis, bias, sums, output, "none", options
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from comparison import Question, assert_equal
@@ -23,14 +25,18 @@ def expected(profile: Profile, name: str, model: Model) -> np.ndarray:
     return operator.apply(*model.codes)
 
 
+@cache
+def random_models(name: str, bits: int) -> list[Model]:
+    random = np.random.default_rng(bits)
+    return [random_binary(random, name, bits) for _ in range(MODELS)]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("name", ["ADD", "SUB", "MUL"])
 def test_elementwise(name: str, bits: int, profile: Profile) -> None:
-    random = np.random.default_rng(bits)
-    models = [random_binary(random, name, bits) for _ in range(MODELS)]
     questions = [
         Question(model.case, model.tensor, expected(profile, name, model), f"{name} {number}")
-        for number, model in enumerate(models)
+        for number, model in enumerate(random_models(name, bits))
     ]
     assert assert_equal(profile, questions) > 5000

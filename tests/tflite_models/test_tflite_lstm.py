@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -28,6 +29,7 @@ MODELS = 60
 IMAGES = 50
 
 
+@cache
 def models() -> list[LstmModel]:
     random = np.random.default_rng(1)
     return [random_lstm(random) for _ in range(MODELS)]

@@ -44,12 +44,15 @@ def sigmoid_table(entries: int = 256, bits: int = 16) -> SigmoidTable:
     16 bits) in every entry.
 
     Raises:
-        ConfigError: entries other than a power of two from 4 to 65,536, or bits outside 8 to 24.
+        ConfigError: entries other than a power of two from 4 to 65,536, bits outside 8 to 24, or entries of so few
+            bits that neighbours could not differ.
     """
     if not 4 <= entries <= 1 << 16 or entries & (entries - 1):
         raise ConfigError(f"interpolated table of {entries} entries; allowed: powers of two from 4 to 65536")
     if not 8 <= bits <= 24:
         raise ConfigError(f"interpolated table of {bits} bits; allowed: 8 to 24")
+    if entries >= 1 << bits:
+        raise ConfigError(f"interpolated table of {entries} entries of {bits} bits; allowed: fewer than {1 << bits}")
     step = RANGE / entries
     grid: FloatArray = np.arange(entries, dtype=np.float64) * step
     here, middle, after = (2.0**bits * sigmoid(grid + part * step) for part in (0.0, 0.5, 1.0))

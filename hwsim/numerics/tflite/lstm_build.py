@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -54,8 +55,7 @@ def build_lstm(profile: Profile, tensors: LstmTensors) -> IntegerLstm:
     exponent, exact = power_of_two(tensors.cell_scale)
     if not exact or not 0 <= INT16.bits - 1 + exponent <= MAX_TANH_INTEGER_BITS:
         raise UnsupportedError(f"LSTM cell scale {tensors.cell_scale}; available: powers of two, 2**-15 to 2**-9")
-    codes = np.arange(INT16.min, INT16.max + 1, dtype=np.int64)
-    tables = _tflm_tables(codes, exponent) if profile == "tflm" else _gemmlowp_tables(codes, exponent)
+    tables = _tflm_tables(exponent) if profile == "tflm" else _gemmlowp_tables(exponent)
     return IntegerLstm(
         np.concatenate([weights.T for weights in tensors.input_weights], axis=1),
         np.concatenate([weights.T for weights in tensors.recurrent_weights], axis=1),
@@ -113,12 +113,17 @@ def _quantized_clip(tensors: LstmTensors) -> int | None:
     return int(min(tensors.cell_clip / tensors.cell_scale, INT16.max)) or None
 
 
-def _tflm_tables(codes: IntArray, exponent: int) -> tuple[IntArray, IntArray, IntArray]:
+def _codes() -> IntArray:
+    return np.arange(INT16.min, INT16.max + 1, dtype=np.int64)
+
+
+@cache
+def _tflm_tables(exponent: int) -> tuple[IntArray, IntArray, IntArray]:
     """Return logistic and tanh of gates, and tanh of cells, by the interpolated table.
 
     For cells the argument is x (3 << l), l = 15 + k - 3, or (3 x + 2**(-l-1)) >> -l where l < 0.
     """
-    gates = codes * 3
+    gates = _codes() * 3
     shift = INT16.bits - 1 + exponent - GATE_INTEGER_BITS
     cells = gates << shift if shift >= 0 else (gates + (1 << (-shift - 1))) >> -shift
     return (
@@ -128,9 +133,10 @@ def _tflm_tables(codes: IntArray, exponent: int) -> tuple[IntArray, IntArray, In
     )
 
 
-def _gemmlowp_tables(codes: IntArray, exponent: int) -> tuple[IntArray, IntArray, IntArray]:
+@cache
+def _gemmlowp_tables(exponent: int) -> tuple[IntArray, IntArray, IntArray]:
     """Return the same by gemmlowp's 16-bit functions: 3 integer bits for gates, 15 + k for cells."""
-    word = gemmlowp.WORD16
+    codes, word = _codes(), gemmlowp.WORD16
     return (
         gemmlowp.logistic(codes, GATE_INTEGER_BITS, word),
         gemmlowp.tanh(codes, GATE_INTEGER_BITS, word),

@@ -224,21 +224,19 @@ _SCHEMES: dict[tuple[Profile, ProductOperator], str] = {
     ("litert_optimized", "fully_connected"): "litert_optimized_fully_connected",
     ("litert_optimized", "depthwise_convolution"): "litert_optimized_depthwise_convolution",
 }
-_WIDE_PROFILES: tuple[Profile, ...] = ("tflm", "litert_reference", "litert_optimized")
 
 
 def scheme_name(profile: Profile, operator: ProductOperator, *, per_channel: bool, accumulator_bits: int = 32) -> str:
     """Return the registered name of the scheme that ``profile`` uses for ``operator``.
 
-    ``accumulator_bits`` is 64 for 16-bit activations with 64-bit biases, else 32.
+    ``accumulator_bits`` is 64 for 16-bit activations with 64-bit biases (which XNNPACK leaves to LiteRT's own
+    kernels), else 32.
 
     Raises:
         ConfigError: no such profile, or another accumulator width.
-        UnsupportedError: 64-bit accumulators in ``xnnpack``.
     """
     check_profile(profile, operator)
     if accumulator_bits == 64:
-        check_profile(profile, f"{operator} of 16-bit activations", _WIDE_PROFILES)
         in_float = operator == "fully_connected" and profile != "tflm"
         return "litert_wide_fully_connected" if in_float else "tflite_wide"
     if accumulator_bits != 32:
