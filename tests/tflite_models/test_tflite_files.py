@@ -103,6 +103,7 @@ def test_all_tensors_of_the_file_are_there() -> None:
     workload = read_workload(model("pretrainedResnet_quant"))
     ours = integer_tensors(load_arch("edge16", []), choose_samples(workload, inputs=images(1)[0]))
     assert (len(ours), ours["0"].shape, ours["37"].shape) == (17, (1, 32, 32, 3), (1, 10))
+    assert {values.dtype.name for values in ours.values()} == {"int8"}
 
 
 @pytest.mark.parametrize("engine", ["stepped", "functional"])
