@@ -41,6 +41,7 @@ from hwsim.results.layer_result import CYCLE_PARTS, LayerResult, sparse_overflow
 from hwsim.results.run_result import OverflowEvent, RunResult, utilization
 
 MAX_EVENTS = 10_000
+BITS_PER_BYTE = 8
 REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a dequantize
 DEFAULT_PROFILE: Profile = "tflm"
 
@@ -299,13 +300,24 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     )
 
 
-def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, IntArray]:
-    """Return the codes of every activation tensor by name, (samples, *shape), as the array computes them."""
+def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:
+    """Return the codes of every activation tensor by name, (samples, *shape), as the array computes them.
+
+    Codes of a file have the type that they have there, others are int64.
+    """
     compiled = compile_workload(spec, chosen.workload)
-    codes = compiled.codes(chosen.inputs)
-    run = run_integer(compiled.steps, compiled.params, codes, keep=[step.output for step in compiled.steps])
-    values = codes | run.values
-    return {name: one.reshape(-1, *compiled.network.sample_shape(name)) for name, one in values.items()}
+    network, codes = compiled.network, compiled.codes(chosen.inputs)
+    named = [step.output for step in compiled.steps if not network.tensors[step.output].is_internal]
+    values = codes | run_integer(compiled.steps, compiled.params, codes, keep=named).values
+    shaped = {name: one.reshape(-1, *network.sample_shape(name)) for name, one in values.items()}
+    return {name: _as_stored(network, name, one) for name, one in shaped.items()}
+
+
+def _as_stored(network: Network, name: str, values: Values) -> Values:
+    grid = network.tensors[name].quantization
+    if not network.holds_codes or grid is None:
+        return values
+    return values.astype(f"i{grid.format.bits // BITS_PER_BYTE}")
 
 
 def sample_data(codes: Mapping[str, IntArray], engine: EngineName) -> SampleData:

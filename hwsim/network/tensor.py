@@ -15,12 +15,14 @@ Values = NDArray[np.float64] | NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A named tensor. ``shape`` is that of one sample (no batch axis), channels last.
+    """A named tensor. ``shape`` is that of one sample, channels last.
 
     ``data`` holds a constant's values: reals, or codes once ``quantization`` is set. Activations have none.
+    ``is_internal`` marks a tensor that the user's file does not have.
     """
 
     name: str
     shape: Shape
     data: Values | None = None
     quantization: Quantization | None = None
+    is_internal: bool = False

@@ -1,7 +1,8 @@
-"""Whole public networks: every tensor equal to TensorFlow Lite for Microcontrollers', and what a run reports."""
+"""Whole public networks: every tensor equal to TensorFlow Lite's interpreters', and what a run reports."""
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from shared_files import shared
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
 from hwsim.network.network import Network
+from hwsim.numerics.tflite.profiles import PROFILES
 from hwsim.readers.read import read_workload
 from hwsim.simulate import choose_samples, integer_tensors, run
 
@@ -24,6 +26,7 @@ NETWORKS = {
     "hello_world_int8": 200,
     "catdog": 20,
     "rnnoise_INT8": 20,
+    "trained_lstm_int8": 10,
 }
 
 
@@ -36,6 +39,16 @@ def images(samples: int) -> tuple[np.ndarray, np.ndarray]:
         return (data["x"][:samples].astype(np.int64) - 128).astype(np.int8), data["y"][:samples].astype(np.int64)
 
 
+def digits(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten digits as int8: the scale is 1/255, the zero point -128."""
+    pixels, labels = (
+        np.frombuffer(gzip.decompress(shared("models", "data", f"mnist_t10k-{name}").read_bytes()), np.uint8)
+        for name in ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+    )
+    images = pixels[16:].reshape(-1, 28, 28)[:samples].astype(np.int64) - 128
+    return images.astype(np.int8), labels[8:][:samples].astype(np.int64)
+
+
 def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray]:
     """Real samples where there are some, else random ones."""
     if name == "pretrainedResnet_quant":
@@ -43,6 +56,8 @@ def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray
     if name == "micro_speech_quantized":
         with np.load(shared("models", "data", "micro_speech_features.npz"), allow_pickle=False) as data:
             return {network.input: np.stack([data[word].reshape(-1) for word in data.files])}
+    if name == "trained_lstm_int8":
+        return {network.input: digits(count)[0]}
     random = np.random.default_rng(0)
     shapes = {tensor: (count, *network.sample_shape(tensor)) for tensor in network.inputs}
     return {
@@ -53,29 +68,32 @@ def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray
     }
 
 
-def differences(path: Path, inputs: dict[str, np.ndarray]) -> tuple[int, int]:
-    """Return how many elements of all tensors differ, and how many there are."""
+def differences(path: Path, profile: str, inputs: dict[str, np.ndarray]) -> tuple[int, int]:
+    """Return how many elements differ of all tensors that an interpreter shows, and how many there are."""
     workload = read_workload(path)
     network = workload.network
-    ours = integer_tensors(load_arch("edge16", []), choose_samples(workload, inputs=inputs))
+    spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}"])
+    ours = integer_tensors(spec, choose_samples(workload, inputs=inputs))
     samples = [
         [inputs[tensor][number].reshape(network.tensors[tensor].shape) for tensor in network.inputs]
         for number in range(len(inputs[network.input]))
     ]
-    (answer,) = ask("tflm", [Case(path.read_bytes(), samples)])
+    (answer,) = ask(profile, [Case(path.read_bytes(), samples)])
     assert not answer.failure
-    found = sum(
-        int(np.count_nonzero(values.reshape(-1) != answer.tensors[int(name)].reshape(-1)))
+    pairs = [
+        (values.reshape(-1), answer.tensors[int(name)].reshape(-1))
         for name, values in ours.items()
-    )
-    return found, sum(values.size for values in ours.values())
+        if int(name) in answer.tensors
+    ]
+    return sum(int(np.count_nonzero(one != other)) for one, other in pairs), sum(one.size for one, _ in pairs)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_element_of_every_tensor_is_the_interpreters(name: str) -> None:
+def test_every_element_of_every_tensor_is_the_interpreters(name: str, profile: str) -> None:
     path = model(name)
     network = read_workload(path).network
-    found, elements = differences(path, samples_for(name, network, NETWORKS[name]))
+    found, elements = differences(path, profile, samples_for(name, network, NETWORKS[name]))
     assert elements > 200
     assert found == 0
 
@@ -85,6 +103,7 @@ def test_all_tensors_of_the_file_are_there() -> None:
     workload = read_workload(model("pretrainedResnet_quant"))
     ours = integer_tensors(load_arch("edge16", []), choose_samples(workload, inputs=images(1)[0]))
     assert (len(ours), ours["0"].shape, ours["37"].shape) == (17, (1, 32, 32, 3), (1, 10))
+    assert {values.dtype.name for values in ours.values()} == {"int8"}
 
 
 @pytest.mark.parametrize("engine", ["stepped", "functional"])
@@ -99,6 +118,19 @@ def test_a_run_reports_cycles_energy_overflows_and_accuracy(engine: str) -> None
     assert (result.float_accuracy, result.sqnr_db) == (None, None)
     assert result.accuracy is not None
     assert result.accuracy >= 0.85
+
+
+@pytest.mark.parametrize("zero_point", ["folded", "operand"])
+@pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])
+def test_an_lstm_runs_on_the_machine_step_by_step(dataflow: str, zero_point: str) -> None:
+    """28 time steps of two products and a cell update each, a start, the hidden states, two last states, one dense."""
+    inputs, labels = digits(2)
+    settings = [f"array.dataflow={dataflow}", f"array.zero_point={zero_point}"]
+    result = run("edge16", model("trained_lstm_int8"), inputs=inputs, labels=labels, overrides=settings)
+    assert len(result.layer_results) == 3 * 28 + 5
+    assert result.totals["macs"] == 28 * (28 + 20) * 80 + 560 * 10
+    assert result.totals["overflow_events"] == 0
+    assert result.accuracy == 1.0
 
 
 def test_a_narrow_accumulator_overflows_in_the_file_too() -> None:

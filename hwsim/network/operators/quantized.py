@@ -100,14 +100,17 @@ class QuantizedOperator(Operator):
             output.shape,
             options.profile,
         )
-        shapes = tuple(tensors[name].shape for name in self.operands)
-        try:
-            function = _Bound(self, operands, [_constant(tensors[name]) for name in self.operands])
-            actions = self.work(shapes, output.shape)
-        except ConfigError as error:
-            raise ConfigError(f"layer {self.name}: {problem}" for problem in error.problems) from None
+        shapes = [tensors[name].shape for name in self.operands]
         inputs = tuple(name for name in self.operands if tensors[name].data is None)
         input_shapes = tuple(tensors[name].shape for name in inputs)
+        try:
+            function = _Bound(self, operands, [_constant(tensors[name]) for name in self.operands])
+            function(*(np.zeros((1, *shape), np.int64) for shape in input_shapes))  # what fails, fails before a run
+        except ConfigError as error:
+            raise ConfigError(f"layer {self.name}: {problem}" for problem in error.problems) from None
+        except UnsupportedError as error:
+            raise UnsupportedError(f"layer {self.name}: {error}") from None
+        actions = self.work(shapes, output.shape)
         return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, self.unit)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,105 +24,13 @@ from hwsim.network.operators.dense import RowsDense
 from hwsim.network.operators.functions import Softmax, TableFunction
 from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
 from hwsim.network.tensor import Shape
-from hwsim.numerics.formats import IntArray
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction
-from hwsim.numerics.tflite.pooling import Padding, Window
+from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation
-from hwsim.readers.tflite.model import NO_TENSOR, FileModel, FileOperator, FileTensor
+from hwsim.readers.tflite.source import Source
 
-ACTIVATIONS: dict[int, TfliteActivation] = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
-PADDINGS: dict[int, Padding] = {0: "same", 1: "valid"}
 MAX_WINDOW_ELEMENTS = 1 << 26
 MAX_POOL_WINDOW = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One operator of the file with the tensors round it."""
-
-    model: FileModel
-    operator: FileOperator
-
-    @property
-    def name(self) -> str:
-        """The layer's name."""
-        return f"{self.operator.kind.lower()}_{self.operator.index}"
-
-    @property
-    def operands(self) -> tuple[str, ...]:
-        """Names of all inputs, constants among them."""
-        return tuple(str(number) for number in self.operator.inputs if number != NO_TENSOR)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs that are no constants."""
-        return tuple(name for name in self.operands if self.model.tensors[int(name)].data is None)
-
-    @property
-    def output(self) -> str:
-        """Name of the only output."""
-        if len(self.operator.outputs) != 1:
-            raise ConfigError(f"{self.operator.label} has {len(self.operator.outputs)} outputs; allowed: 1")
-        return str(self.operator.outputs[0])
-
-    @property
-    def activation(self) -> TfliteActivation:
-        """The fused activation."""
-        number = self.number("FusedActivationFunction")
-        if number not in ACTIVATIONS:
-            raise UnsupportedError(f"{self.operator.label}: fused activation {number}")
-        return ACTIVATIONS[number]
-
-    @property
-    def padding(self) -> Padding:
-        """The padding of windows."""
-        number = self.number("Padding")
-        if number not in PADDINGS:
-            raise ConfigError(f"{self.operator.label}: padding {number}; allowed: 0 (same), 1 (valid)")
-        return PADDINGS[number]
-
-    def number(self, option: str) -> int:
-        """An option that is a whole number."""
-        return int(self.operator.options[option])
-
-    def pair(self, vertical: str, horizontal: str) -> tuple[int, int]:
-        """Two options that are sizes of 1 or more."""
-        pair = self.number(vertical), self.number(horizontal)
-        if min(pair) < 1:
-            raise ConfigError(f"{self.operator.label}: {vertical} and {horizontal} {list(pair)}; allowed: 1 or more")
-        return pair
-
-    def tensor(self, place: int) -> FileTensor:
-        """The input at a place."""
-        if place >= len(self.operator.inputs) or self.operator.inputs[place] == NO_TENSOR:
-            raise ConfigError(f"{self.operator.label} has no input {place}")
-        return self.model.tensors[self.operator.inputs[place]]
-
-    def constant(self, place: int) -> IntArray:
-        """The numbers of a constant input."""
-        found = self.tensor(place)
-        if found.data is None:
-            raise UnsupportedError(f"{self.operator.label}: input {place} (tensor {found.index}) is not constant")
-        return np.asarray(found.data, np.int64)
-
-    def axis(self, axis: int, dimensions: int) -> int:
-        """An axis, counted from the end where it is negative."""
-        if not -dimensions <= axis < dimensions:
-            raise ConfigError(f"{self.operator.label}: axis {axis} of {dimensions}")
-        return axis % dimensions
-
-    @property
-    def shape(self) -> Shape:
-        """The first input's shape."""
-        return self.tensor(0).shape
-
-    @property
-    def bias(self) -> str | None:
-        """Name of the bias, if there is one."""
-        if len(self.operator.inputs) < 3 or self.operator.inputs[2] == NO_TENSOR:
-            return None
-        self.constant(2)
-        return str(self.tensor(2).index)
 
 
 Built = Sequence[Operator]

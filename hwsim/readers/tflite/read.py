@@ -18,11 +18,14 @@ from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.tflite.builders import Source, build
+from hwsim.readers.tflite.builders import build
+from hwsim.readers.tflite.lstm import build_lstm
 from hwsim.readers.tflite.model import FileModel, FileTensor
 from hwsim.readers.tflite.parse import parse_file
+from hwsim.readers.tflite.source import Source
 from hwsim.readers.workload import Workload
 
+LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 _FORMATS = {"INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
 
 
@@ -50,7 +53,11 @@ def _network(model: FileModel, name: str) -> Network:
     runs: list[str] = []
     for one in model.operators:
         try:
-            built = build(Source(model, one))
+            if one.kind == LSTM:
+                built, between = build_lstm(Source(model, one))
+                tensors |= {tensor.name: tensor for tensor in between}
+            else:
+                built = list(build(Source(model, one)))
             runs.append(one.kind)
         except UnsupportedError as error:
             problems.append(str(error))
@@ -62,7 +69,8 @@ def _network(model: FileModel, name: str) -> Network:
         raise UnsupportedError("\n".join(problems))
     for operator in operators:
         for tensor in (*operator.inputs, *operator.constants, operator.output):
-            tensors.setdefault(tensor, _tensor(model.tensors[int(tensor)]))
+            if tensor not in tensors:
+                tensors[tensor] = _tensor(model.tensors[int(tensor)])
     operators = [_laid_out(operator, tensors) for operator in operators]
     for operator in operators:
         _check_shape(operator, tensors)
@@ -97,7 +105,7 @@ def _quantization(found: FileTensor) -> Quantization | None:
 
 def _laid_out(operator: Operator, tensors: dict[str, Tensor]) -> Operator:
     """Put weights into the layout of matrix products, output channels last, and check their sizes."""
-    if not isinstance(operator, MatmulOperator):
+    if not isinstance(operator, MatmulOperator) or tensors[operator.weight].is_internal:
         return operator
     weight = tensors[operator.weight]
     if weight.quantization is None or tensors[operator.input].quantization is None:
