@@ -16,7 +16,7 @@ from hwsim.rtl.design import read_sources
 from hwsim.rtl.lockstep import compare_gemm
 
 CASES = int(os.environ.get("HWSIM_RTL_CASES", "30"))
-CASES_UNDER_VERILATOR = 3
+CASES_UNDER_VERILATOR = 2
 
 OUTPUT = Quantization(np.float64(0.5), np.int64(3), IntFormat(8))
 
