@@ -70,13 +70,7 @@ def compare_gemm(
     product = build_product(params, activations, weights, requantizer, lut, bias)
     expected = stepped_trace(product)
     chosen = choose_simulator(simulator, params.rows * params.cols * product.total_cycles)
-    simulation = build(build_design(product, sources), chosen)
-    with tempfile.TemporaryDirectory(prefix="hwsim-rtl-") as temporary:
-        work = folder or Path(temporary)
-        work.mkdir(parents=True, exist_ok=True)
-        write_images(work, product)
-        simulation.run(work)
-        found = read_trace(work / "trace.txt")
+    found = run_rtl(product, chosen, folder, sources)
     difference = first_difference(product, expected, found)
     if difference:
         raise CheckFailedError(difference)
@@ -89,6 +83,26 @@ def compare_gemm(
         mac_cycles=expected.mac_cycles,
         simulator=chosen,
     )
+
+
+def run_rtl(
+    product: Product,
+    simulator: SimulatorName,
+    folder: Path | None = None,
+    sources: Mapping[str, str] | None = None,
+) -> Trace:
+    """Return what the RTL does with ``product``; ``folder`` keeps its files, a temporary one goes.
+
+    Raises:
+        ConfigError: the simulator refuses the sources or fails.
+    """
+    simulation = build(build_design(product, sources), simulator)
+    with tempfile.TemporaryDirectory(prefix="hwsim-rtl-") as temporary:
+        work = folder or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        write_images(work, product)
+        simulation.run(work)
+        return read_trace(work / "trace.txt")
 
 
 def first_difference(product: Product, expected: Trace, found: Trace) -> str | None:
