@@ -23,6 +23,11 @@ class Fold:
     last_in_chain: bool = True
 
     @property
+    def outputs(self) -> int:
+        """Number of outputs that the fold covers."""
+        return int((self.out_rows.stop - self.out_rows.start) * (self.out_cols.stop - self.out_cols.start))
+
+    @property
     def transposed(self) -> Fold:
         """The same fold of the transposed product."""
         return Fold(self.index, self.out_cols, self.depth, self.out_rows, self.first_in_chain, self.last_in_chain)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.array.engine import Engine, FoldOperands
-from hwsim.array.folds import Fold
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
@@ -86,9 +85,3 @@ class ProductData:
         moved[:, 0] += group * self._plan.timing.total_cycles(folds_a_group)
         together = np.concatenate([self._events, moved])
         self._events = sort_events(together)[: self._max_events]
-
-
-def fold_size(fold: Fold) -> int:
-    """Number of outputs that a fold covers."""
-    rows, cols = fold.out_rows, fold.out_cols
-    return int((rows.stop - rows.start) * (cols.stop - cols.start))

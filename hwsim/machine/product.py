@@ -10,7 +10,7 @@ import simpy
 
 from hwsim.array.params import Dataflow
 from hwsim.config.arch import ArchSpec
-from hwsim.machine.data import ProductData, fold_size
+from hwsim.machine.data import ProductData
 from hwsim.machine.memory import Dram, Port, Process, ScratchpadData
 from hwsim.machine.timeline import Span
 from hwsim.mapping.plan import GroupFold, OperandPlan, ProductPlan, Transfer
@@ -155,7 +155,7 @@ class ProductRun:
         yield from self._phase("compute", timing.compute)
         yield from self._starve(feeds)
         complete = self._env.event()
-        self._blocks.put(Block(one, fold_size(one.fold), complete))
+        self._blocks.put(Block(one, one.fold.outputs, complete))
         yield from self._phase("drain", timing.drain)
         complete.succeed()
 
@@ -177,7 +177,7 @@ class ProductRun:
             yield turn
             free.succeed()
             if one.fold.last_in_chain:
-                self._env.process(self._announce(Block(one, fold_size(one.fold), complete), timing.fill))
+                self._env.process(self._announce(Block(one, one.fold.outputs, complete), timing.fill))
             feeding = streaming.feed(number)
             yield from self._phase("compute", timing.compute)
             yield from self._starve(feeding)

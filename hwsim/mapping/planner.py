@@ -222,7 +222,7 @@ def _check_outputs(layer: LayerPlan, scratchpad: ScratchpadSpec) -> None:
         sizes.append(layer.input_bits)
     else:
         width = layer.product.step.output_format.bits
-        sizes = [_length(one.fold.out_rows) * _length(one.fold.out_cols) * width for one in layer.product.folds]
+        sizes = [one.fold.outputs * width for one in layer.product.folds]
         slots, what = (2 if scratchpad.double_buffered else 1), "the outputs of one fold need"
     demand = -(-max(sizes, default=0) // BITS_PER_BYTE)
     if demand > scratchpad.capacity_bytes // slots:
