@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.array.gemm import EngineName
+from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.numerics.formats import IntArray
-from hwsim.simulate import Compiled, Samples, compile_workload, sample_data
+from hwsim.samples import Samples
+from hwsim.simulate import sample_data
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,110 +10,26 @@ import numpy as np
 
 from hwsim import __version__
 from hwsim.array.gemm import EngineName, make_engine
-from hwsim.array.params import ArrayParams, Dataflow
+from hwsim.compilation import compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.energy.account import Account, EnergyContext
 from hwsim.energy.table import EnergyTable
-from hwsim.errors import CheckFailedError, ConfigError
-from hwsim.execute.codes import Values, check_codes
-from hwsim.execute.floating import check_inputs, float_output
+from hwsim.errors import CheckFailedError
+from hwsim.execute.codes import Values
 from hwsim.execute.integer import IntegerRun, LayerOverflow, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
-from hwsim.mapping.plan import LayerPlan
-from hwsim.mapping.planner import plan_network
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network
-from hwsim.network.operator import LoweringOptions, quantization_of
-from hwsim.network.steps import MatmulStep, Step
-from hwsim.network.tensor import Tensor
-from hwsim.numerics.formats import IntArray, accumulator_format
-from hwsim.numerics.lut import LutOptions
-from hwsim.numerics.quantization import Quantization
-from hwsim.numerics.requantize import RequantizerOptions
-from hwsim.numerics.rounding import FloatArray
-from hwsim.numerics.tflite.profiles import Profile
-from hwsim.quantize.post_training import quantize
+from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.layer_result import CYCLE_PARTS, LayerResult, sparse_overflows
 from hwsim.results.run_result import OverflowEvent, RunResult, utilization
+from hwsim.samples import Inputs, Samples, choose_samples
 
 MAX_EVENTS = 10_000
 BITS_PER_BYTE = 8
-REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a dequantize
-DEFAULT_PROFILE: Profile = "tflm"
-
-Inputs = Values | Mapping[str, Values]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """What a workload is run on: inputs by tensor, labels if there are any, the float network's outputs for them.
-
-    Inputs have shape (samples, *shape): reals, or codes where the network holds codes; that has no float outputs.
-    """
-
-    workload: Workload
-    inputs: Mapping[str, Values]
-    labels: IntArray | None
-    float_outputs: FloatArray | None
-
-    @property
-    def count(self) -> int:
-        """Number of samples."""
-        return len(next(iter(self.inputs.values())))
-
-    def part(self, samples: slice) -> Samples:
-        """Return some of the samples."""
-        return Samples(
-            self.workload,
-            {name: values[samples] for name, values in self.inputs.items()},
-            None if self.labels is None else self.labels[samples],
-            None if self.float_outputs is None else self.float_outputs[samples],
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Compiled:
-    """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan."""
-
-    steps: tuple[Step, ...]
-    params: Mapping[str, ArrayParams]
-    layers: tuple[LayerPlan, ...]
-    network: Network
-
-    @property
-    def input(self) -> str:
-        """Name of the first input."""
-        return self.network.input
-
-    @property
-    def output(self) -> str:
-        """Name of the first output."""
-        return self.network.output
-
-    @property
-    def input_quantization(self) -> Quantization:
-        """Of the first input."""
-        return _quantization(self.network, self.network.input)
-
-    @property
-    def output_quantization(self) -> Quantization:
-        """Of the first output."""
-        return _quantization(self.network, self.network.output)
-
-    def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
-        """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize."""
-        flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
-        if self.network.holds_codes:
-            return flat
-        return {name: _quantization(self.network, name).quantize(values) for name, values in flat.items()}
-
-    def reals(self, outputs: IntArray) -> FloatArray:
-        """Return the real numbers that codes of the first output stand for."""
-        grid = self.network.tensors[self.network.output].quantization
-        return np.asarray(outputs, np.float64) if grid is None else grid.dequantize(outputs)
 
 
 def run(
@@ -152,119 +67,6 @@ def run(
     read = workload if isinstance(workload, Workload) else read_workload(workload)
     chosen = choose_samples(read, inputs=inputs, labels=labels, samples=samples)
     return simulate(spec, chosen, engine=engine, with_data=True)
-
-
-def choose_samples(
-    workload: Workload,
-    *,
-    inputs: Inputs | None = None,
-    labels: IntArray | None = None,
-    samples: int | None = None,
-) -> Samples:
-    """Choose what to run and compute the float network's outputs for it.
-
-    Raises:
-        ConfigError: there are no inputs, or they are of the wrong shape or number.
-    """
-    if labels is not None and inputs is None:
-        raise ConfigError("labels without inputs; allowed: both, or the workload's own")
-    if inputs is None:
-        inputs, labels = workload.inputs, workload.labels
-    if inputs is None:
-        raise ConfigError(f"workload {workload.name} has no inputs of its own; allowed: give some (--inputs)")
-    network = workload.network
-    named = _named_inputs(network, inputs)
-    count = len(named[network.input])
-    if labels is not None and labels.shape != (count,):
-        raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{count}], one for each input")
-    classes = int(np.prod(workload.network.tensors[workload.network.output].shape))
-    if labels is not None and not np.all((labels >= 0) & (labels < classes)):
-        raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
-    if samples is not None and not 1 <= samples <= count:
-        raise ConfigError(f"{samples} samples; allowed: 1 to {count}")
-    chosen = Samples(workload, named, labels, None).part(slice(samples))
-    if network.holds_codes:
-        return chosen
-    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
-
-
-def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:
-    """Return an array for each input of the network.
-
-    Raises:
-        ConfigError: one is missing or unknown, or of the wrong type, shape or number of samples.
-    """
-    named = inputs if isinstance(inputs, Mapping) else {network.input: inputs}
-    if set(named) != set(network.inputs):
-        given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
-        raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
-    if not network.holds_codes:
-        check_inputs(network, named[network.input])
-        return dict(named)
-    codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
-    counts = {len(values) for values in codes.values()}
-    if len(counts) != 1:
-        raise ConfigError(f"inputs of {', '.join(map(str, sorted(counts)))} samples; allowed: as many of each")
-    return codes
-
-
-def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
-    """Quantize, lower and plan a workload for an architecture.
-
-    Raises:
-        ConfigError: no calibration data, or an operand that does not fit a scratchpad.
-        UnsupportedError: an operator without an integer form.
-    """
-    network = _quantized(spec, workload)
-    steps = network.lower(lowering_options(spec, holds_codes=network.holds_codes))
-    _check_widths(spec, steps)
-    params = {step.name: _array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
-    layers = plan_network(
-        steps,
-        params,
-        spec.scratchpads,
-        bits={name: _size_bits(network.tensors[name]) for name in network.activations},
-        outputs=network.outputs,
-    )
-    return Compiled(steps, params, layers, network)
-
-
-def _quantized(spec: ArchSpec, workload: Workload) -> Network:
-    """Return a network of integers: the file's own, or one that is made here."""
-    if workload.network.holds_codes:
-        return workload.network
-    if workload.calibration is None:
-        raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
-    return quantize(
-        workload.network,
-        workload.calibration,
-        spec.quantization,
-        weight_bits=spec.array.weight_bits,
-        activation_bits=spec.array.activation_bits,
-    )
-
-
-def _check_widths(spec: ArchSpec, steps: Sequence[Step]) -> None:
-    """Refuse matrix products of operands wider than the array's.
-
-    Raises:
-        ConfigError: one line for each product and operand.
-    """
-    problems = []
-    for step in steps:
-        if not isinstance(step, MatmulStep):
-            continue
-        widths = (
-            ("activation", step.activation_format.bits, spec.array.activation_bits),
-            ("weight", step.weight_format.bits, spec.array.weight_bits),
-        )
-        problems += [
-            f"layer {step.name}: {operand}s of {bits} bits; array.{operand}_bits is {allowed}; allowed: {bits} or more"
-            for operand, bits, allowed in widths
-            if bits > allowed
-        ]
-    if problems:
-        raise ConfigError(problems)
 
 
 def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:
@@ -325,18 +127,6 @@ def sample_data(codes: Mapping[str, IntArray], engine: EngineName) -> SampleData
     return SampleData({name: values[0] for name, values in codes.items()}, make_engine(engine), MAX_EVENTS)
 
 
-def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOptions:
-    """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default."""
-    requantizer, lut = spec.requantizer, spec.activation_lut
-    return LoweringOptions(
-        requantizer=RequantizerOptions(requantizer.scheme, requantizer.rounding, requantizer.multiplier_bits),
-        lut=LutOptions(lut.entries, *lut.input_range, lut.output_bits, lut.interpolation),
-        zero_point=spec.array.zero_point,
-        bias=requantizer.bias,
-        profile=requantizer.rounding_profile or (DEFAULT_PROFILE if holds_codes else None),
-    )
-
-
 def energy_context(spec: ArchSpec) -> EnergyContext:
     """Say what energy depends on besides counts."""
     pads = spec.scratchpads
@@ -350,30 +140,6 @@ def energy_context(spec: ArchSpec) -> EnergyContext:
         output_scratchpad_bytes=pads.outputs.capacity_bytes,
         lut_entries=spec.activation_lut.entries,
         lut_output_bits=spec.activation_lut.output_bits,
-    )
-
-
-def _size_bits(tensor: Tensor) -> int:
-    width = REAL_BITS if tensor.quantization is None else tensor.quantization.format.bits
-    return int(np.prod(tensor.shape)) * width
-
-
-def _quantization(network: Network, tensor: str) -> Quantization:
-    return quantization_of(network.tensors[tensor])
-
-
-def _array_params(spec: ArchSpec, step: MatmulStep) -> ArrayParams:
-    array = spec.array
-    activations, weights = step.operand_formats
-    return ArrayParams(
-        rows=array.rows,
-        cols=array.cols,
-        dataflow=Dataflow(array.dataflow),
-        activations=activations,
-        weights=weights,
-        accumulator=accumulator_format(array.weight_bits, array.activation_bits, array.guard_bits),
-        overflow=array.overflow,
-        fold_overlap=array.fold_overlap,
     )
 
 

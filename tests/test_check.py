@@ -15,7 +15,7 @@ from hwsim.config.load import load_arch
 from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.readers.native import read_workload
-from hwsim.simulate import choose_samples
+from hwsim.samples import choose_samples
 
 CHOSEN = choose_samples(read_workload("digits_cnn"), samples=1)
 

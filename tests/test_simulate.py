@@ -20,7 +20,8 @@ from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.layer_result import CYCLE_PARTS
 from hwsim.results.run_result import RunResult
-from hwsim.simulate import choose_samples, integer_tensors, simulate
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, simulate
 
 DIGITS = read_workload("digits_cnn")
 

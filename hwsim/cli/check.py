@@ -9,6 +9,7 @@ from hwsim.check import EngineAgreement, compare_engines
 from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
 from hwsim.cli.inputs import read_spec_and_workload
 from hwsim.cli.rtl import RtlRequest, check_rtl
+from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.energy.account import Account
@@ -18,7 +19,8 @@ from hwsim.machine.machine import run_machine
 from hwsim.metrics.guard_bits import accumulator_bits_needed
 from hwsim.network.steps import MatmulStep
 from hwsim.readers.workload import Workload
-from hwsim.simulate import Compiled, choose_samples, compile_workload, energy_context
+from hwsim.samples import choose_samples
+from hwsim.simulate import energy_context
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hwsim.numerics.rounding import FloatArray
 from hwsim.readers.arrays import read_npy, read_npz
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
-from hwsim.simulate import Inputs
+from hwsim.samples import Inputs
 
 _Result = TypeVar("_Result")
 

@@ -12,6 +12,7 @@ from hwsim.cli.inputs import read_spec_and_workload
 from hwsim.cli.output import Column, print_json, print_lines, print_paths, print_table
 from hwsim.cli.run_files import check_targets
 from hwsim.cli.wording import one_of
+from hwsim.compilation import lowering_options
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
@@ -20,7 +21,7 @@ from hwsim.rtl.design import SOURCES
 from hwsim.rtl.layers import LayerProduct, compare_products, export_layers, layer_products, random_product
 from hwsim.rtl.lockstep import Agreement
 from hwsim.rtl.wave import write_vcd
-from hwsim.simulate import Samples, choose_samples, lowering_options
+from hwsim.samples import Samples, choose_samples
 
 MOST_GEMM = 4096
 

@@ -13,7 +13,8 @@ from hwsim.cli.run_files import check_targets, write_result, write_tensors
 from hwsim.cli.run_text import print_result, print_written
 from hwsim.cli.wording import one_of
 from hwsim.errors import ConfigError
-from hwsim.simulate import choose_samples, integer_tensors, simulate
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, simulate
 
 _ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
 

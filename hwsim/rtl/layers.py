@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.array.params import ArrayParams, GemmShape, array_params
+from hwsim.compilation import Compiled, compile_workload, lowering_options
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError, did_you_mean
 from hwsim.execute.integer import run_integer
@@ -21,7 +22,7 @@ from hwsim.numerics.requantize import Requantizer, build_requantizer
 from hwsim.quantize.post_training import function_quantization
 from hwsim.rtl.export import export_rtl
 from hwsim.rtl.lockstep import Agreement, compare_gemm
-from hwsim.simulate import Compiled, Samples, compile_workload, lowering_options
+from hwsim.samples import Samples
 
 # runs every layer's own Makefile; a layer that fails fails the whole
 LAYERS_MAKEFILE = """\

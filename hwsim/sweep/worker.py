@@ -15,7 +15,8 @@ from typing import Any
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import HwsimError
 from hwsim.readers.read import read_workload
-from hwsim.simulate import Samples, choose_samples, simulate
+from hwsim.samples import Samples, choose_samples
+from hwsim.simulate import simulate
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
 from hwsim.execute.floating import float_output
 from hwsim.execute.integer import run_integer
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
-from hwsim.simulate import compile_workload
 
 NETWORKS = ("digits_mlp", "digits_cnn")
 
@@ -26,9 +26,9 @@ def outputs(workload: Workload, bits: int, guard_bits: int = 16, overflow: str =
     spec = load_arch("edge16", [f"array.{key}={value}" for key, value in settings.items()])
     compiled = compile_workload(spec, workload)
     assert workload.inputs is not None
-    codes = compiled.input_quantization.quantize(workload.inputs.reshape(len(workload.inputs), -1))
+    codes = compiled.codes({compiled.input: workload.inputs})[compiled.input]
     found = run_integer(compiled.steps, compiled.params, {compiled.input: codes}, keep=[compiled.output])
-    return compiled.output_quantization.dequantize(found.values[compiled.output])
+    return compiled.reals(found.values[compiled.output])
 
 
 def accuracy_of(workload: Workload, logits: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.array.gemm import make_engine
+from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.execute.integer import IntegerRun, run_integer
@@ -19,7 +20,6 @@ from hwsim.network.operators.elementwise import Flatten, LutFunction, MaxPool2d
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.readers.workload import Workload
-from hwsim.simulate import Compiled, compile_workload
 
 DATAFLOW_OVERLAPS = [
     ("output_stationary", "none"),
@@ -88,7 +88,7 @@ def workload(shape: Shape, *operators: Operator, seed: int = 0) -> Workload:
 
 def first_codes(compiled: Compiled, load: Workload) -> np.ndarray:
     assert load.inputs is not None
-    return compiled.input_quantization.quantize(load.inputs[:1].reshape(1, -1))[0]
+    return compiled.codes({compiled.input: load.inputs[:1]})[compiled.input][0]
 
 
 def run_timing(spec: ArchSpec, load: Workload) -> list[LayerRun]:

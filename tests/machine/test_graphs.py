@@ -11,6 +11,7 @@ from small_networks import conv, dense, flatten, machine, pool, workload
 
 from hwsim.array.gemm import make_engine
 from hwsim.array.params import ArrayParams
+from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.execute.integer import run_integer
@@ -21,7 +22,6 @@ from hwsim.mapping.planner import plan_network
 from hwsim.network.operators.elementwise import Rectify
 from hwsim.network.steps import ElementwiseStep, Step
 from hwsim.quantize.fuse import fuse
-from hwsim.simulate import Compiled, compile_workload
 
 INT8_BITS = 8
 

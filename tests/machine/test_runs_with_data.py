@@ -24,11 +24,11 @@ from small_networks import (
 )
 
 from hwsim.array.gemm import make_engine
+from hwsim.compilation import compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import AccumulatorOverflowError, ConfigError
 from hwsim.network.operator import Operator
 from hwsim.readers.workload import Workload
-from hwsim.simulate import compile_workload
 
 SEEDS = st.integers(0, 1 << 32)
 MANY = settings(max_examples=40, deadline=None)
@@ -175,7 +175,7 @@ def test_event_cycles_count_from_the_first_group(dataflow: str, fold_overlap: st
     product = compiled.layers[0].product
     assert product is not None
     assert GROUPED.inputs is not None
-    codes = compiled.input_quantization.quantize(GROUPED.inputs[:1].reshape(1, -1))
+    codes = compiled.codes({compiled.input: GROUPED.inputs[:1]})[compiled.input]
     expected = []
     for group in range(3):
         operands = product.step.activation_operands(codes, group)[0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from qlinear_model import QLinearModel
 
+from hwsim.compilation import array_params
 from hwsim.config.arch import ActivationQuantizationSpec, QuantizationSpec
 from hwsim.config.load import load_arch
 from hwsim.execute.integer import run_integer
@@ -24,7 +25,6 @@ from hwsim.network.tensor import Tensor
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.quantize.post_training import quantize
 from hwsim.readers.native import read_workload
-from hwsim.simulate import _array_params
 
 SIGNED, UNSIGNED = (QuantizationSpec(activations=ActivationQuantizationSpec(signed=signed)) for signed in (True, False))
 AS_ONNX_RUNTIME = LoweringOptions(requantizer=RequantizerOptions(scheme="float"))
@@ -37,7 +37,7 @@ def assert_no_code_differs(network: Network, inputs: np.ndarray, *, weights_as_u
     expected = QLinearModel(network, weights_as_uint8=weights_as_uint8).run(codes)
     steps = network.lower(AS_ONNX_RUNTIME)
     wide = load_arch("edge16", ["array.guard_bits=20"])  # nothing overflows
-    params = {step.name: _array_params(wide, step) for step in steps if isinstance(step, MatmulStep)}
+    params = {step.name: array_params(wide, step) for step in steps if isinstance(step, MatmulStep)}
     ours = run_integer(steps, params, {network.input: codes.reshape(len(codes), -1)}, keep=list(expected))
     differing = {
         name: int(np.count_nonzero(ours.values[name] != data.reshape(len(codes), -1)))

@@ -13,7 +13,7 @@ from hwsim.config import load_arch
 from hwsim.errors import ConfigError
 from hwsim.readers.native import read_workload
 from hwsim.rtl.layers import compare_products, export_layers, layer_products, random_product
-from hwsim.simulate import Samples, choose_samples
+from hwsim.samples import Samples, choose_samples
 
 needs_simulator = pytest.mark.skipif(
     shutil.which("iverilog") is None and shutil.which("verilator") is None,

@@ -15,7 +15,8 @@ from hwsim.errors import ConfigError
 from hwsim.network.network import Network
 from hwsim.numerics.tflite.profiles import PROFILES
 from hwsim.readers.read import read_workload
-from hwsim.simulate import choose_samples, integer_tensors, run
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, run
 
 NETWORKS = {
     "pretrainedResnet_quant": 3,

@@ -13,7 +13,8 @@ from oracles import Case, ask
 
 from hwsim.config.load import load_arch
 from hwsim.readers.read import read_workload
-from hwsim.simulate import choose_samples, integer_tensors, run
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, run
 
 RANDOM = np.random.default_rng(0)
 IMAGE = (1, 6, 5, 4)

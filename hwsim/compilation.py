@@ -1,0 +1,153 @@
+"""A workload made ready for one architecture: quantized, lowered to steps, planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.array.params import ArrayParams, Dataflow
+from hwsim.config.arch import ArchSpec
+from hwsim.errors import ConfigError
+from hwsim.execute.codes import Values
+from hwsim.mapping.plan import LayerPlan
+from hwsim.mapping.planner import plan_network
+from hwsim.network.network import Network
+from hwsim.network.operator import LoweringOptions, quantization_of
+from hwsim.network.steps import MatmulStep, Step
+from hwsim.network.tensor import Tensor
+from hwsim.numerics.formats import IntArray, accumulator_format
+from hwsim.numerics.lut import LutOptions
+from hwsim.numerics.requantize import RequantizerOptions
+from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
+from hwsim.quantize.post_training import quantize
+from hwsim.readers.workload import Workload
+
+REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a dequantize
+DEFAULT_PROFILE: Profile = "tflm"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan."""
+
+    steps: tuple[Step, ...]
+    params: Mapping[str, ArrayParams]
+    layers: tuple[LayerPlan, ...]
+    network: Network
+
+    @property
+    def input(self) -> str:
+        """Name of the first input."""
+        return self.network.input
+
+    @property
+    def output(self) -> str:
+        """Name of the first output."""
+        return self.network.output
+
+    def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
+        """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize."""
+        flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
+        if self.network.holds_codes:
+            return flat
+        return {name: quantization_of(self.network.tensors[name]).quantize(values) for name, values in flat.items()}
+
+    def reals(self, outputs: IntArray) -> FloatArray:
+        """Return the real numbers that codes of the first output stand for."""
+        grid = self.network.tensors[self.network.output].quantization
+        return np.asarray(outputs, np.float64) if grid is None else grid.dequantize(outputs)
+
+
+def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
+    """Quantize, lower and plan a workload for an architecture.
+
+    Raises:
+        ConfigError: no calibration data, or an operand that does not fit a scratchpad.
+        UnsupportedError: an operator without an integer form.
+    """
+    network = _quantized(spec, workload)
+    steps = network.lower(lowering_options(spec, holds_codes=network.holds_codes))
+    _check_widths(spec, steps)
+    params = {step.name: array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
+    layers = plan_network(
+        steps,
+        params,
+        spec.scratchpads,
+        bits={name: _size_bits(network.tensors[name]) for name in network.activations},
+        outputs=network.outputs,
+    )
+    return Compiled(steps, params, layers, network)
+
+
+def _quantized(spec: ArchSpec, workload: Workload) -> Network:
+    """Return a network of integers: the file's own, or one that is made here."""
+    if workload.network.holds_codes:
+        return workload.network
+    if workload.calibration is None:
+        raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
+    return quantize(
+        workload.network,
+        workload.calibration,
+        spec.quantization,
+        weight_bits=spec.array.weight_bits,
+        activation_bits=spec.array.activation_bits,
+    )
+
+
+def _check_widths(spec: ArchSpec, steps: Sequence[Step]) -> None:
+    """Refuse matrix products of operands wider than the array's.
+
+    Raises:
+        ConfigError: one line for each product and operand.
+    """
+    problems = []
+    for step in steps:
+        if not isinstance(step, MatmulStep):
+            continue
+        widths = (
+            ("activation", step.activation_format.bits, spec.array.activation_bits),
+            ("weight", step.weight_format.bits, spec.array.weight_bits),
+        )
+        problems += [
+            f"layer {step.name}: {operand}s of {bits} bits; array.{operand}_bits is {allowed}; allowed: {bits} or more"
+            for operand, bits, allowed in widths
+            if bits > allowed
+        ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOptions:
+    """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default."""
+    requantizer, lut = spec.requantizer, spec.activation_lut
+    return LoweringOptions(
+        requantizer=RequantizerOptions(requantizer.scheme, requantizer.rounding, requantizer.multiplier_bits),
+        lut=LutOptions(lut.entries, *lut.input_range, lut.output_bits, lut.interpolation),
+        zero_point=spec.array.zero_point,
+        bias=requantizer.bias,
+        profile=requantizer.rounding_profile or (DEFAULT_PROFILE if holds_codes else None),
+    )
+
+
+def _size_bits(tensor: Tensor) -> int:
+    width = REAL_BITS if tensor.quantization is None else tensor.quantization.format.bits
+    return int(np.prod(tensor.shape)) * width
+
+
+def array_params(spec: ArchSpec, step: MatmulStep) -> ArrayParams:
+    """Return the array of an architecture with the operand formats of one product."""
+    array = spec.array
+    activations, weights = step.operand_formats
+    return ArrayParams(
+        rows=array.rows,
+        cols=array.cols,
+        dataflow=Dataflow(array.dataflow),
+        activations=activations,
+        weights=weights,
+        accumulator=accumulator_format(array.weight_bits, array.activation_bits, array.guard_bits),
+        overflow=array.overflow,
+        fold_overlap=array.fold_overlap,
+    )

@@ -1,0 +1,99 @@
+"""What a workload is run on: its own samples or the user's, checked, with the float network's outputs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwsim.errors import ConfigError
+from hwsim.execute.codes import Values, check_codes
+from hwsim.execute.floating import check_inputs, float_output
+from hwsim.network.network import Network
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.rounding import FloatArray
+from hwsim.readers.workload import Workload
+
+Inputs = Values | Mapping[str, Values]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """What a workload is run on: inputs by tensor, labels if there are any, the float network's outputs for them.
+
+    Inputs have shape (samples, *shape): reals, or codes where the network holds codes; that has no float outputs.
+    """
+
+    workload: Workload
+    inputs: Mapping[str, Values]
+    labels: IntArray | None
+    float_outputs: FloatArray | None
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.inputs.values())))
+
+    def part(self, samples: slice) -> Samples:
+        """Return some of the samples."""
+        return Samples(
+            self.workload,
+            {name: values[samples] for name, values in self.inputs.items()},
+            None if self.labels is None else self.labels[samples],
+            None if self.float_outputs is None else self.float_outputs[samples],
+        )
+
+
+def choose_samples(
+    workload: Workload,
+    *,
+    inputs: Inputs | None = None,
+    labels: IntArray | None = None,
+    samples: int | None = None,
+) -> Samples:
+    """Choose what to run and compute the float network's outputs for it.
+
+    Raises:
+        ConfigError: there are no inputs, or they are of the wrong shape or number.
+    """
+    if labels is not None and inputs is None:
+        raise ConfigError("labels without inputs; allowed: both, or the workload's own")
+    if inputs is None:
+        inputs, labels = workload.inputs, workload.labels
+    if inputs is None:
+        raise ConfigError(f"workload {workload.name} has no inputs of its own; allowed: give some (--inputs)")
+    network = workload.network
+    named = _named_inputs(network, inputs)
+    count = len(named[network.input])
+    if labels is not None and labels.shape != (count,):
+        raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{count}], one for each input")
+    classes = int(np.prod(workload.network.tensors[workload.network.output].shape))
+    if labels is not None and not np.all((labels >= 0) & (labels < classes)):
+        raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
+    if samples is not None and not 1 <= samples <= count:
+        raise ConfigError(f"{samples} samples; allowed: 1 to {count}")
+    chosen = Samples(workload, named, labels, None).part(slice(samples))
+    if network.holds_codes:
+        return chosen
+    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+
+
+def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:
+    """Return an array for each input of the network.
+
+    Raises:
+        ConfigError: one is missing or unknown, or of the wrong type, shape or number of samples.
+    """
+    named = inputs if isinstance(inputs, Mapping) else {network.input: inputs}
+    if set(named) != set(network.inputs):
+        given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
+        raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
+    if not network.holds_codes:
+        check_inputs(network, named[network.input])
+        return dict(named)
+    codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
+    counts = {len(values) for values in codes.values()}
+    if len(counts) != 1:
+        raise ConfigError(f"inputs of {', '.join(map(str, sorted(counts)))} samples; allowed: as many of each")
+    return codes
