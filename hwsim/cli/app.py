@@ -193,6 +193,34 @@ def check(
 
 
 @app.command()
+def explain(
+    architecture: Arch,
+    workload: Workload,
+    layer: Annotated[str, typer.Option(metavar="NAME", help="The dense layer or convolution.")],
+    output: Annotated[
+        str, typer.Option(metavar="INDEX", help="Which output: a number, row-major, or an index such as 0,3,5.")
+    ] = "0",
+    sample: Annotated[int, typer.Option(metavar="N", min=0, help="Which sample.")] = 0,
+    terms: Annotated[int, typer.Option(metavar="N", min=0, help="How many of the first terms to show.")] = 8,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Samples, .npy or .npz, first axis the sample; else the workload's."),
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Work one output of a layer out by hand, as a textbook does.
+
+    Scales and zero points, the sum term by term, the requantization stage by stage; compared with the network's run.
+    """
+    from hwsim.cli.explain import ExplainRequest, explain_output
+
+    explain_output(
+        ExplainRequest(architecture, workload, layer, output, sample, terms, inputs, tuple(settings or ()), as_json)
+    )
+
+
+@app.command()
 def schema(kind: Annotated[str, typer.Argument(metavar="KIND", help="arch, sweep or workload.")]) -> None:
     """Print the JSON Schema of a kind of YAML file."""
     from hwsim.cli.files import print_schema
