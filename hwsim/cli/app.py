@@ -151,8 +151,24 @@ def check(
         str | None, typer.Argument(metavar="WORKLOAD", help="A workload: a folder, a file, or a shipped name.")
     ] = None,
     engines: Annotated[bool, typer.Option("--engines", help="Run both engines and compare all they compute.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORACLE",
+            help="Compare every tensor of a .tflite file with an installed interpreter's: tflm, litert_reference, "
+            "litert_optimized or xnnpack.",
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Samples for --engines or --against, .npy or .npz.")
+    ] = None,
     samples: Annotated[
-        int | None, typer.Option(metavar="N", help="Samples that --engines compares.  [default: 1]", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Samples that are compared.  [default: --engines 1, --against all of --inputs or 10 random ones]",
+            show_default=False,
+        ),
     ] = None,
     rtl: Annotated[
         bool, typer.Option("--rtl", help="Run the array in SystemVerilog too, and compare cycle by cycle.")
@@ -164,7 +180,9 @@ def check(
         str | None, typer.Option("--workload", metavar="WORKLOAD", help="The same as the argument.")
     ] = None,
     layer: Annotated[str | None, typer.Option(metavar="NAME", help="--rtl: this layer only.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="--rtl: of the random product.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of --rtl's random product or --against's samples.")
+    ] = 0,
     simulator: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="--rtl: verilator or icarus.  [default: by size]", show_default=False),
@@ -184,10 +202,13 @@ def check(
             workload,
             named_workload,
             engines,
+            against,
+            inputs,
             samples,
+            seed,
             tuple(settings or ()),
             as_json,
-            RtlOptions(rtl, gemm, layer, seed, simulator),
+            RtlOptions(rtl, gemm, layer, simulator),
         )
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hwsim.check import EngineAgreement, compare_engines
+from hwsim.cli.against import AgainstRequest, check_against, profile_settings
 from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
-from hwsim.cli.inputs import read_spec_and_workload
+from hwsim.cli.inputs import read_samples, read_spec_and_workload
 from hwsim.cli.rtl import RtlRequest, check_rtl
 from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
@@ -19,7 +21,7 @@ from hwsim.machine.machine import run_machine
 from hwsim.metrics.guard_bits import accumulator_bits_needed
 from hwsim.network.steps import MatmulStep
 from hwsim.readers.workload import Workload
-from hwsim.samples import choose_samples
+from hwsim.samples import Samples, choose_samples
 from hwsim.simulate import energy_context
 
 
@@ -30,7 +32,6 @@ class RtlOptions:
     wanted: bool
     gemm: str | None
     layer: str | None
-    seed: int
     simulator: str | None
 
 
@@ -42,7 +43,10 @@ class CheckRequest:
     workload_argument: str | None
     workload_option: str | None
     engines: bool
+    against: str | None
+    inputs: Path | None
     samples: int | None
+    seed: int
     overrides: tuple[str, ...]
     as_json: bool
     rtl: RtlOptions
@@ -67,7 +71,7 @@ def check_all(request: CheckRequest) -> None:
                 request.workload,
                 request.rtl.gemm,
                 request.rtl.layer,
-                request.rtl.seed,
+                request.seed,
                 request.rtl.simulator,
                 request.overrides,
                 request.as_json,
@@ -85,13 +89,24 @@ def _checked(request: CheckRequest) -> Checked:
     if request.workload is None:
         spec = load_arch(request.architecture, request.overrides)
         return Checked(spec, EnergyTable.load(spec.energy_table))
-    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    overrides = [*request.overrides, *profile_settings(request.against)]
+    spec, workload = read_spec_and_workload(request.architecture, overrides, request.workload)
     table = EnergyTable.load(spec.energy_table)
     layers = _layer_fits(spec, compile_workload(spec, workload), Account(table, energy_context(spec)))
-    if not request.engines:
-        return Checked(spec, table, workload, layers)
-    samples = 1 if request.samples is None else request.samples
-    return Checked(spec, table, workload, layers, samples, _compared(spec, workload, samples))
+    checked = Checked(spec, table, workload, layers)
+    if request.against is not None:
+        wanted = AgainstRequest(request.against, request.workload, request.inputs, request.samples, request.seed)
+        return replace(checked, against=check_against(wanted, spec, workload))
+    if request.engines:
+        chosen = _chosen(workload, request)
+        return replace(checked, samples=chosen.count, engines=_compared(spec, chosen))
+    return checked
+
+
+def _chosen(workload: Workload, request: CheckRequest) -> Samples:
+    """Return what the engines are compared on: one sample if nothing is said."""
+    inputs, _ = read_samples(workload, request.inputs, None)
+    return choose_samples(workload, inputs=inputs, samples=1 if request.samples is None else request.samples)
 
 
 def _check_options(request: CheckRequest) -> None:
@@ -101,14 +116,21 @@ def _check_options(request: CheckRequest) -> None:
         ConfigError: one line for each.
     """
     problems = []
-    if request.engines and request.workload is None:
-        problems.append("--engines without WORKLOAD; allowed: both")
-    if request.samples is not None and not request.engines:
-        problems.append("--samples without --engines; allowed: both")
+    comparisons = {
+        "--engines": request.engines,
+        "--rtl": request.rtl.wanted,
+        "--against": request.against is not None,
+    }
+    wanted = [name for name, given in comparisons.items() if given]
+    if len(wanted) > 1:
+        problems.append(f"{' and '.join(wanted)}; allowed: one after the other")
+    on_samples = [name for name in wanted if name != "--rtl"]
+    problems += [f"{name} without WORKLOAD; allowed: both" for name in on_samples if request.workload is None]
+    for name, given in (("samples", request.samples is not None), ("inputs", request.inputs is not None)):
+        if given and not on_samples:
+            problems.append(f"--{name} without --engines or --against; allowed: both")
     if request.workload_argument and request.workload_option:
         problems.append("WORKLOAD and --workload; allowed: one of them")
-    if request.rtl.wanted and request.engines:
-        problems.append("--engines and --rtl; allowed: one after the other")
     for name, value in (("gemm", request.rtl.gemm), ("layer", request.rtl.layer), ("simulator", request.rtl.simulator)):
         if value is not None and not request.rtl.wanted:
             problems.append(f"--{name} without --rtl; allowed: both")
@@ -142,14 +164,13 @@ def _accumulator_bits(step: MatmulStep) -> int | None:
     )
 
 
-def _compared(spec: ArchSpec, workload: Workload, samples: int) -> EngineAgreement:
+def _compared(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
     """Compare the engines sample by sample and return the sums.
 
     Raises:
         CheckFailedError: they differ.
     """
-    chosen = choose_samples(workload, samples=samples)
-    return _summed([compare_engines(spec, chosen.part(slice(number, number + 1))) for number in range(samples)])
+    return _summed([compare_engines(spec, chosen.part(slice(number, number + 1))) for number in range(chosen.count)])
 
 
 def _summed(agreements: Sequence[EngineAgreement]) -> EngineAgreement:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hwsim.check import EngineAgreement
+from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
 from hwsim.cli.run_text import product_text
 from hwsim.cli.wording import NOTHING, counted, frequency
@@ -37,6 +38,7 @@ class Checked:
     layers: Sequence[LayerFit] = ()
     samples: int = 0
     engines: EngineAgreement | None = None
+    against: Against | None = None
 
 
 def print_checked(checked: Checked) -> None:
@@ -67,6 +69,7 @@ def print_checked_json(checked: Checked) -> None:
             "workload": checked.workload.name if checked.workload else None,
             "layers": [_layer_json(layer) for layer in checked.layers],
             "engines": asdict(checked.engines) | {"samples": checked.samples} if checked.engines else None,
+            "against": checked.against.figures if checked.against else None,
         }
     )
 
@@ -87,6 +90,8 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
         yield "scratchpads", f"all {counted(len(checked.layers), 'layer')} fit"
     if checked.engines:
         yield "engines", _engines_text(checked.engines, checked.samples)
+    if checked.against:
+        yield checked.against.agreement.oracle, checked.against.text
 
 
 def _safe_depth(spec: ArchSpec) -> int:

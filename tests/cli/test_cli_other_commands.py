@@ -57,7 +57,7 @@ def test_check_refuses_options_without_effect(hwsim: Hwsim) -> None:
     outcome = hwsim("check", "edge16", "--engines")
     assert (outcome.code, outcome.err) == (2, "hwsim: --engines without WORKLOAD; allowed: both\n")
     outcome = hwsim("check", "edge16", "digits_mlp", "--samples", "3")
-    assert (outcome.code, outcome.err) == (2, "hwsim: --samples without --engines; allowed: both\n")
+    assert (outcome.code, outcome.err) == (2, "hwsim: --samples without --engines or --against; allowed: both\n")
 
 
 def test_check_names_a_layer_that_does_not_fit(hwsim: Hwsim) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from oracles import Case, ask
+
+from hwsim.oracles.ask import Case, ask
 
 
 @dataclass

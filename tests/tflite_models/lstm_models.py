@@ -8,10 +8,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from model_builder import ABSENT, Graph, Operator, Tensor
 from operator_models import random_quantization
-from oracles import Case
 from product_models import random_scale
 
 from hwsim.numerics.tflite.lstm_build import LstmTensors
+from hwsim.oracles.ask import Case
 
 
 @dataclass
@@ -46,7 +46,7 @@ def random_lstm(random: np.random.Generator) -> LstmModel:
     codes = random.integers(-128, 128, (time, batch, inputs) if time_major else (batch, time, inputs))
     graph = _graph(tensors, codes.shape, batch, time_major=time_major)
     operands = graph.operators[0].inputs
-    case = Case(graph.build(), [[codes.astype(np.int8)]])
+    case = Case(graph.build(), [codes.astype(np.int8)[None]])
     return LstmModel(case, tensors, codes, time_major, operands[18], operands[19], graph.outputs[0])
 
 

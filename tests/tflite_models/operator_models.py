@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from model_builder import Graph, Operator, Tensor
-from oracles import Case
 from product_models import ACTIVATIONS, random_activation, random_scale
 
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.pooling import Padding, Window
 from hwsim.numerics.tflite.scales import TfliteActivation
+from hwsim.oracles.ask import Case
 
 WORDS = {8: np.int8, 16: np.int16}
 
@@ -72,8 +72,8 @@ def model(
     result = graph.add(tensor(shape, output))
     graph.operators = [Operator(name, [*graph.inputs, *fixed], [result], options)]
     graph.outputs = [result]
-    words = [part.astype(WORDS[q.format.bits]) for part, q in zip(codes, inputs, strict=True)]
-    return Model(Case(graph.build(), [words]), codes, inputs, output, result)
+    words = [part.astype(WORDS[q.format.bits])[None] for part, q in zip(codes, inputs, strict=True)]
+    return Model(Case(graph.build(), words), codes, inputs, output, result)
 
 
 def random_binary(random: np.random.Generator, name: str, bits: int) -> Model:

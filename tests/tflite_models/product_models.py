@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from model_builder import Graph, Operator, Tensor
-from oracles import Case
 
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.scales import TfliteActivation
+from hwsim.oracles.ask import Case
 
 ACTIVATIONS: dict[TfliteActivation, int] = {
     "none": schema.ActivationFunctionType.NONE,
@@ -153,7 +153,7 @@ def _model(
     graph.operators = [Operator(NAMES[operator], [x, w, b], [y], options)]
     graph.inputs, graph.outputs = [x], [y]
     weight_scales = np.asarray(weight_scale, np.float32).astype(np.float64)
-    case = Case(graph.build(), [[codes]])
+    case = Case(graph.build(), [codes[None]])
     return Product(case, operator, input_scale, zero_point, weight_scales, sums, output, activation, y)
 
 

@@ -8,13 +8,13 @@ from ai_edge_litert import schema_py_generated as schema
 from comparison import Question, assert_equal
 from model_builder import Graph, Operator, Tensor
 from operator_models import Model, every_code, model, random_codes, random_quantization, random_unary, tensor
-from oracles import Case
 
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.convert import dequantize, quantize, requantize
 from hwsim.numerics.tflite.profiles import PROFILES, Profile
 from hwsim.numerics.tflite.rectify import leaky_rectify, rectify
 from hwsim.numerics.tflite.scales import TfliteActivation
+from hwsim.oracles.ask import Case
 
 MODELS = 30
 MODELS_16 = 3  # each is asked about 65,536 codes
@@ -69,7 +69,7 @@ def test_quantize_real_numbers(bits: int, profile: Profile) -> None:
         graph = Graph()
         x, y = graph.add(Tensor(real.shape, "float32")), graph.add(tensor(real.shape, output))
         graph.operators, graph.inputs, graph.outputs = [Operator("QUANTIZE", [x], [y])], [x], [y]
-        case = Case(graph.build(), [[real]])
+        case = Case(graph.build(), [real[None]])
         questions.append(Question(case, y, quantize(profile, real, output), f"{number}"))
     assert assert_equal(profile, questions) > 15000
 
@@ -84,7 +84,7 @@ def test_dequantize_every_code(bits: int, profile: Profile) -> None:
         graph = Graph()
         x, y = graph.add(tensor(codes.shape, source)), graph.add(Tensor(codes.shape, "float32"))
         graph.operators, graph.inputs, graph.outputs = [Operator("DEQUANTIZE", [x], [y])], [x], [y]
-        case = Case(graph.build(), [[codes.astype(np.int8 if bits == 8 else np.int16)]])
+        case = Case(graph.build(), [codes.astype(np.int8 if bits == 8 else np.int16)[None]])
         questions.append(Question(case, y, dequantize(profile, codes, source), f"{number}"))
     assert assert_equal(profile, questions) > 7000
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracles import Case, ask
 from shared_files import shared
 
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
 from hwsim.network.network import Network
 from hwsim.numerics.tflite.profiles import PROFILES
+from hwsim.oracles.ask import Case, ask
 from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
@@ -75,11 +75,8 @@ def differences(path: Path, profile: str, inputs: dict[str, np.ndarray]) -> tupl
     network = workload.network
     spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}"])
     ours = integer_tensors(spec, choose_samples(workload, inputs=inputs))
-    samples = [
-        [inputs[tensor][number].reshape(network.tensors[tensor].shape) for tensor in network.inputs]
-        for number in range(len(inputs[network.input]))
-    ]
-    (answer,) = ask(profile, [Case(path.read_bytes(), samples)])
+    given = [inputs[tensor].reshape(-1, *network.tensors[tensor].shape) for tensor in network.inputs]
+    (answer,) = ask(profile, [Case(path.read_bytes(), given)])
     assert not answer.failure
     pairs = [
         (values.reshape(-1), answer.tensors[int(name)].reshape(-1))

@@ -14,7 +14,6 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from comparison import Question, assert_equal
 from lstm_models import LstmModel, random_lstm
-from oracles import Case, ask
 from product_models import quantization
 
 from hwsim.errors import UnsupportedError
@@ -24,6 +23,7 @@ from hwsim.numerics.tflite.lstm_build import LstmTensors, build_lstm
 from hwsim.numerics.tflite.profiles import PROFILES, Profile
 from hwsim.numerics.tflite.schemes import scheme_name
 from hwsim.numerics.tflite.softmax import build_softmax
+from hwsim.oracles.ask import Case, ask
 
 MODELS = 60
 IMAGES = 50
@@ -142,7 +142,7 @@ def test_every_tensor_of_a_trained_model(profile: Profile) -> None:
         images = np.frombuffer(stream.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:IMAGES]
     codes = images.astype(np.int64) - 128
     trained = TrainedModel(content)
-    answer = ask(profile, [Case(content, [[image[None].astype(np.int8)] for image in codes])])[0]
+    answer = ask(profile, [Case(content, [codes[:, None].astype(np.int8)])])[0]
     assert not answer.failure
     run = lstm_sequence(build_lstm(profile, trained.lstm_tensors()), codes)
     flat = run.hidden.reshape(IMAGES, -1)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from model_builder import Graph, Operator, Tensor
-from oracles import Case, ask
 
 from hwsim.config.load import load_arch
+from hwsim.oracles.ask import Case, ask
 from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
@@ -147,8 +147,7 @@ def test_an_operator(name: str, tmp_path: Path) -> None:
     inputs = {tensor: RANDOM.integers(-128, 128, (5, *shape)).astype(np.int8) for tensor, shape in shapes.items()}
     spec = load_arch("edge16", [])
     ours = integer_tensors(spec, choose_samples(workload, inputs=inputs))
-    samples = [[inputs[tensor][number] for tensor in shapes] for number in range(5)]
-    (answer,) = ask("tflm", [Case(path.read_bytes(), samples)])
+    (answer,) = ask("tflm", [Case(path.read_bytes(), list(inputs.values()))])
     assert not answer.failure
     for number in graph.outputs:
         theirs = answer.tensors[number]

@@ -1,0 +1,128 @@
+"""Holds every tensor of a ``.tflite`` file against an interpreter's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hwsim.config.arch import ArchSpec
+from hwsim.errors import CheckFailedError, ConfigError
+from hwsim.network.network import Network
+from hwsim.oracles.ask import Array, Case, ask, require_oracle
+from hwsim.readers.tflite.parse import parse_file
+from hwsim.samples import Samples
+from hwsim.simulate import integer_tensors
+
+CHUNK_ELEMENTS = 1 << 24
+REALS_WITHOUT_GRID = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OracleAgreement:
+    """What was compared and found equal, and the tensors (``number 'name'``) that the oracle does not show."""
+
+    oracle: str
+    samples: int
+    tensors: int
+    elements: int
+    not_compared: tuple[str, ...]
+
+
+def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str) -> OracleAgreement:
+    """Run a file here and in an interpreter, and compare every tensor that both have.
+
+    Args:
+        spec: the architecture, with the oracle's rounding profile.
+        path: the ``.tflite`` file that ``chosen`` has been read from.
+        chosen: what to run.
+        oracle: a rounding profile's name.
+
+    Raises:
+        CheckFailedError: a tensor differs; the text names the first element of the first such tensor.
+        ConfigError: the oracle is not installed, or cannot run the file.
+    """
+    require_oracle(oracle)
+    names = {str(tensor.index): f"{tensor.index} '{tensor.name}'" for tensor in parse_file(path).tensors}
+    compared: dict[str, int] = {}
+    hidden: dict[str, None] = {}
+    for first, part in _chunks(chosen):
+        theirs = _asked(oracle, path, part)
+        for tensor, ours in integer_tensors(spec, part).items():
+            if int(tensor) not in theirs:
+                hidden[names[tensor]] = None
+                continue
+            _compare(names[tensor], ours, theirs[int(tensor)], oracle, first)
+            compared[tensor] = compared.get(tensor, 0) + ours.size
+    return OracleAgreement(oracle, chosen.count, len(compared), sum(compared.values()), tuple(hidden))
+
+
+def _chunks(chosen: Samples) -> Iterator[tuple[int, Samples]]:
+    """Yield as many samples at a time as keep all their tensors small, with the number of the first."""
+    network = chosen.workload.network
+    elements = sum(int(np.prod(network.tensors[name].shape)) for name in network.activations)
+    size = max(1, CHUNK_ELEMENTS // elements)
+    for first in range(0, chosen.count, size):
+        yield first, chosen.part(slice(first, first + size))
+
+
+def _asked(oracle: str, path: Path, part: Samples) -> Mapping[int, Array]:
+    network = part.workload.network
+    inputs = [_as_in_file(network, name, part.inputs[name]) for name in network.inputs]
+    (answer,) = ask(oracle, [Case(path.read_bytes(), inputs)])
+    if answer.failure:
+        raise ConfigError(f"{path}: {oracle} cannot run it: {answer.failure}")
+    return answer.tensors
+
+
+def _as_in_file(network: Network, name: str, values: Array) -> Array:
+    """Return samples with the whole shape and the type that the file gives its input."""
+    tensor = network.tensors[name]
+    word = "float32" if tensor.quantization is None else f"int{tensor.quantization.format.bits}"
+    return values.reshape(-1, *tensor.shape).astype(word)
+
+
+def _compare(name: str, ours: Array, theirs: Array, oracle: str, first_sample: int) -> None:
+    """Hold one tensor's samples against the oracle's, which may lay out an empty axis otherwise.
+
+    Raises:
+        CheckFailedError: naming the first element that differs.
+    """
+    differing = np.argwhere(ours != theirs.reshape(ours.shape))
+    if not len(differing):
+        return
+    place = tuple(int(part) for part in differing[0])
+    other = theirs.reshape(ours.shape)[place]
+    raise CheckFailedError(
+        f"tensor {name}: element {list(place[1:])} of sample {first_sample + place[0]} is {ours[place]} here, "
+        f"{other} in {oracle}; {len(differing):,} of {ours.size:,} elements differ"
+    )
+
+
+def random_inputs(network: Network, samples: int, seed: int) -> dict[str, Array]:
+    """Return random samples for every input, even over its codes.
+
+    A real input takes reals over the range of the tensor that it is quantized to, or in [-1, 1).
+    """
+    random = np.random.default_rng(seed)
+    drawn: dict[str, Array] = {}
+    for name in network.inputs:
+        shape = (samples, *network.sample_shape(name))
+        grid = network.tensors[name].quantization
+        if grid is not None:
+            drawn[name] = random.integers(grid.format.min, grid.format.max + 1, shape)
+        else:
+            drawn[name] = random.uniform(*_real_range(network, name), shape).astype(np.float32)
+    return drawn
+
+
+def _real_range(network: Network, name: str) -> tuple[float, float]:
+    """Return the reals that the first reader's output can stand for."""
+    for operator in network.readers(name):
+        grid = network.tensors[operator.output].quantization
+        if grid is not None:
+            low, high = grid.dequantize(np.array([grid.format.min, grid.format.max + 1]))
+            return float(low), float(high)
+    return -REALS_WITHOUT_GRID, REALS_WITHOUT_GRID
