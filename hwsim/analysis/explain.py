@@ -17,9 +17,10 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError, did_you_mean
 from hwsim.execute.floating import float_values
 from hwsim.execute.integer import preload, run_integer
+from hwsim.network.gather import PADDING
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
-from hwsim.network.steps import PADDING, MatmulStep
+from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
 from hwsim.quantize.fuse import fuse
@@ -289,7 +290,7 @@ class _Work:
         activations = step.activation_operands(self._input, group)[0, row]
         weights = step.weight_operands(group)[:, col]
         shape = self._compiled.network.tensors[step.inputs[0]].shape
-        elements = step.gather[group, row]
+        elements = step.gather.indices(group, slice(row, row + 1))[0]
         return [
             Term(_coordinates(int(element), shape), int(activation), int(weight))
             for element, activation, weight in zip(elements, activations, weights, strict=True)

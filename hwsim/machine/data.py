@@ -40,7 +40,7 @@ class ProductData:
     def step_fold(self, one: GroupFold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
         step, fold, group = self._plan.step, one.fold, one.group
-        window = step.gather[group, fold.out_rows, fold.depth]
+        window = step.gather.indices(group, fold.out_rows, fold.depth)
         activations = step.offset_activations(self.activations.read(window))
         weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
         place = (group, fold.out_rows, fold.out_cols)

@@ -10,7 +10,7 @@ import simpy
 
 from hwsim.config.arch import DramSpec, ScratchpadSpec
 from hwsim.errors import CheckFailedError
-from hwsim.network.steps import PADDING
+from hwsim.network.gather import PADDING
 from hwsim.numerics.formats import IntArray
 
 BITS_PER_BYTE = 8

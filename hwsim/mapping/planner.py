@@ -14,7 +14,8 @@ from hwsim.array.params import ArrayParams
 from hwsim.config.arch import ScratchpadSpec, ScratchpadsSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.plan import GroupFold, LayerPlan, OperandPlan, ProductPlan, Transfer
-from hwsim.network.steps import PADDING, ElementwiseStep, MatmulStep, MoveStep, Step
+from hwsim.network.gather import PADDING
+from hwsim.network.steps import ElementwiseStep, MatmulStep, MoveStep, Step
 
 BITS_PER_BYTE = 8
 
@@ -184,13 +185,13 @@ def _activation_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list
     uses, reads = [], []
     for one in folds:
         key = (one.group, one.fold.out_rows.start, one.fold.depth.start)
-        window = step.gather[one.group, one.fold.out_rows, one.fold.depth]
+        window = step.gather.indices(one.group, one.fold.out_rows, one.fold.depth)
         if key not in known:
             distinct = np.unique(window)
             known[key] = distinct[distinct != PADDING]
         uses.append((key, known[key], known[key].size))
         reads.append(window.size)
-    return uses, int(step.gather.max()) + 1, reads
+    return uses, max(int(place.max(initial=-1)) for place in known.values()) + 1, reads
 
 
 def _weight_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:

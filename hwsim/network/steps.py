@@ -1,7 +1,6 @@
 """What a quantized network is lowered to: steps that hold only integers, multipliers and tables.
 
-Values are codes of shape (samples, elements): every tensor flat, row-major, channels last. An index of -1 in a
-gather means padding.
+Values are codes of shape (samples, elements): every tensor flat, row-major, channels last.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from hwsim.array.params import GemmShape
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.gather import Gather
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.lut import Lut
@@ -25,7 +25,6 @@ from hwsim.numerics.zero_point import row_sum_term
 ZeroPointMode = Literal["folded", "operand"]
 BiasMode = Literal["requantizer", "preload"]
 VectorOrLut = Literal["vector_unit", "activation_lut"]
-PADDING = -1
 SUM_LIMIT = 1 << 62
 
 
@@ -49,11 +48,12 @@ class MatmulStep(Step):
     """A matrix product on the array, or one per group, with its requantization.
 
     ``gather`` (groups, out_rows, depth) says which input element is each operand. ``weights`` (groups, depth,
-    out_cols) are codes as stored. ``bias`` (groups, out_cols) is the bias on the S_w S_x grid with the constants
-    of folded zero points. Output channels are (group, out_col), the last axis of the output.
+    out_cols) are codes as stored; steps with one ``weight_name`` multiply by the same ones. ``bias`` (groups,
+    out_cols) is the bias on the S_w S_x grid with the constants of folded zero points. Output channels are
+    (group, out_col), the last axis of the output.
     """
 
-    gather: IntArray
+    gather: Gather
     weights: IntArray
     bias: IntArray
     activation_format: IntFormat
@@ -64,6 +64,7 @@ class MatmulStep(Step):
     bias_mode: BiasMode
     requantizer: Requantizer
     output_format: IntFormat
+    weight_name: str = ""
 
     def __post_init__(self) -> None:
         largest = int(np.abs(self.bias).max(initial=0))
@@ -76,12 +77,12 @@ class MatmulStep(Step):
     @property
     def groups(self) -> int:
         """Number of products, one after the other."""
-        return int(self.gather.shape[0])
+        return self.gather.groups
 
     @property
     def shape(self) -> GemmShape:
         """Sizes of one group's product."""
-        return GemmShape(int(self.gather.shape[1]), int(self.gather.shape[2]), int(self.weights.shape[2]))
+        return GemmShape(self.gather.out_rows, self.gather.depth, int(self.weights.shape[2]))
 
     @property
     def adds_row_sums(self) -> bool:
@@ -102,7 +103,7 @@ class MatmulStep(Step):
         """Return what streams into the array, (samples, out_rows, depth), for input codes (samples, elements)."""
         padding = np.full((codes.shape[0], 1), self.activation_zero_point, np.int64)
         padded = np.concatenate([codes, padding], axis=1)  # index -1 is the last column
-        return self.offset_activations(padded[:, self.gather[group]])
+        return self.offset_activations(padded[:, self.gather.indices(group)])
 
     def offset_activations(self, codes: IntArray) -> IntArray:
         """Subtract the zero point in front of the PE where the hardware does."""

@@ -13,7 +13,8 @@ from hwsim.config.arch import ScratchpadsSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.plan import OperandPlan, ProductPlan
 from hwsim.mapping.planner import plan_product
-from hwsim.network.steps import PADDING, MatmulStep
+from hwsim.network.gather import PADDING
+from hwsim.network.steps import MatmulStep
 
 DATAFLOWS = list(Dataflow)
 CONV = conv("conv", "x", 6, padding="same", groups=2)  # 5 x 6 x 4 pixels: 30 windows of 3 x 3 x 2, 3 filters a group
@@ -56,7 +57,7 @@ def test_every_fold_finds_what_it_reads(dataflow: str, capacity_bytes: int) -> N
             for transfer in operand.transfers:
                 if transfer.first_fold <= number <= transfer.last_fold:
                     held[transfer.place] = True
-        read = found.step.gather[one.group, one.fold.out_rows, one.fold.depth]
+        read = found.step.gather.indices(one.group, one.fold.out_rows, one.fold.depth)
         assert np.all(there[0][read[read != PADDING]])
         assert np.all(there[1][one.group, one.fold.depth, one.fold.out_cols])
 

@@ -76,14 +76,3 @@ def test_windows_over_the_edge_read_padding() -> None:
     """Pixels of a 2 x 3 image are 0 1 2 / 3 4 5; 2 x 2 windows, same padding: what hangs over lies behind."""
     windows = window_elements(axis(2, 2, 1, "same"), axis(3, 2, 2, "same"))
     assert windows.tolist() == [[0, 1, 3, 4], [2, -1, 5, -1], [3, 4, -1, -1], [5, -1, -1, -1]]
-
-
-def test_depth_runs_over_rows_then_columns_then_channels_of_the_window() -> None:
-    """k = (ky kw + kx) C_in + c: the channels of a pixel lie together."""
-    gathered = conv(kernel=(2, 2)).gather((2, 2, 3))
-    assert gathered.tolist() == [[list(range(12))]]
-
-
-def test_each_group_reads_its_own_channels() -> None:
-    gathered = conv(kernel=(1, 2), groups=2).gather((1, 2, 4))
-    assert gathered.tolist() == [[[0, 1, 4, 5]], [[2, 3, 6, 7]]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from hwsim.errors import ConfigError
+from hwsim.network.operators.conv_gather import ConvGather
 from hwsim.network.operators.matmul import MatmulOperator
-from hwsim.network.operators.windows import Axis, axis, channel_elements, image, window_elements
+from hwsim.network.operators.windows import Axis, axis, image
 from hwsim.network.tensor import Shape
-from hwsim.numerics.formats import IntArray
 from hwsim.numerics.tflite.schemes import ProductOperator
 
 
@@ -39,13 +37,10 @@ class Conv2d(MatmulOperator):
             raise ConfigError(f"layer {self.name}: {error}") from None
         return (vertical.outputs, horizontal.outputs, self.filters)
 
-    def gather(self, input_shape: Shape) -> IntArray:
+    def gather(self, input_shape: Shape) -> ConvGather:
         """Windows of each group's channels, one output pixel a row."""
         height, width, channels = image(self.name, input_shape)
-        pixels = window_elements(*self._axes(height, width))
-        each = channels // self.groups
-        parts = [slice(group * each, (group + 1) * each) for group in range(self.groups)]
-        return np.stack([channel_elements(pixels, part, channels) for part in parts])
+        return ConvGather(*self._axes(height, width), channels // self.groups, self.groups)
 
     def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         sizes = zip((height, width), self.kernel, self.stride, self.dilation, strict=True)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import ConfigError
+from hwsim.network.gather import RowsGather
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Shape
-from hwsim.numerics.formats import IntArray
 from hwsim.numerics.tflite.schemes import ProductOperator
 
 
@@ -32,9 +32,9 @@ class Dense(MatmulOperator):
             )
         return (self.units,)
 
-    def gather(self, input_shape: Shape) -> IntArray:
+    def gather(self, input_shape: Shape) -> RowsGather:
         """Every element, in order."""
-        return np.arange(input_shape[0]).reshape(1, 1, -1)
+        return RowsGather(1, input_shape[0])
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ class RowsDense(Dense):
             raise ConfigError(f"layer {self.name}: {elements} elements; allowed: rows of {self.depth}")
         return (elements // self.depth, self.units)
 
-    def gather(self, input_shape: Shape) -> IntArray:
+    def gather(self, input_shape: Shape) -> RowsGather:
         """Every element, in order."""
-        return np.arange(int(np.prod(input_shape))).reshape(1, -1, self.depth)
+        return RowsGather(int(np.prod(input_shape)) // self.depth, self.depth)

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from hwsim.counts import Counts
+from hwsim.network.gather import RowsGather
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
@@ -69,9 +70,9 @@ class GateSums(MatmulOperator):
         """(4 cells,)."""
         return (self.columns,)
 
-    def gather(self, input_shape: Shape) -> IntArray:  # noqa: ARG002
+    def gather(self, input_shape: Shape) -> RowsGather:  # noqa: ARG002
         """The elements in order."""
-        return np.arange(self.first, self.first + self.depth).reshape(1, 1, -1)
+        return RowsGather(1, self.depth, self.first)
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> MatmulStep:
         """Lay out the weights; where zero points are subtracted in front of the PEs, they are added back after them."""
@@ -96,6 +97,7 @@ class GateSums(MatmulOperator):
             bias_mode="requantizer",
             requantizer=Requantizer(RawSums(), 0, SUM_FORMAT.min, SUM_FORMAT.max),
             output_format=SUM_FORMAT,
+            weight_name=self.weight,
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsim import registry
 from hwsim.errors import UnsupportedError
+from hwsim.network.gather import Gather, as_gather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.steps import MatmulStep
 from hwsim.network.tensor import Shape, Tensor
@@ -53,8 +54,8 @@ class MatmulOperator(Operator):
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     @abstractmethod
-    def gather(self, input_shape: Shape) -> IntArray:
-        """Return input elements (groups, out_rows, depth)."""
+    def gather(self, input_shape: Shape) -> Gather | IntArray:
+        """Return which input element is each operand, (groups, out_rows, depth)."""
 
     def weight_matrix(self, weight: np.ndarray) -> np.ndarray:
         """Return the weight tensor as (groups, depth, out_cols)."""
@@ -67,8 +68,8 @@ class MatmulOperator(Operator):
         samples = values.shape[0]
         padded = np.concatenate([values.reshape(samples, -1), np.zeros((samples, 1))], axis=1)
         weight = np.asarray(constants[self.weight].data, np.float64)
-        elements, matrices = self.gather(values.shape[1:]), self.weight_matrix(weight)
-        products = [padded[:, elements[group]] @ matrices[group] for group in range(self.groups)]
+        elements, matrices = as_gather(self.gather(values.shape[1:])), self.weight_matrix(weight)
+        products = [padded[:, elements.indices(group)] @ matrices[group] for group in range(self.groups)]
         outputs = np.concatenate(products, axis=2)
         if self.bias is not None:
             outputs = outputs + np.asarray(constants[self.bias].data, np.float64)
@@ -92,7 +93,7 @@ class MatmulOperator(Operator):
             inputs=self.inputs,
             output=self.output,
             output_shape=tensors[self.output].shape,
-            gather=self.gather(tensors[self.input].shape),
+            gather=as_gather(self.gather(tensors[self.input].shape)),
             weights=matrices,
             bias=bias,
             activation_format=inputs.format,
@@ -103,6 +104,7 @@ class MatmulOperator(Operator):
             bias_mode=options.bias,
             requantizer=self._requantizer(inputs, weights, output, options),
             output_format=output.format,
+            weight_name=self.weight,
         )
 
     def _requantizer(

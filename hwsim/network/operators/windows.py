@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.errors import ConfigError
-from hwsim.network.steps import PADDING
+from hwsim.network.gather import PADDING
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
 
@@ -57,14 +57,6 @@ def _positions(one: Axis) -> tuple[IntArray, np.ndarray]:
     starts = np.arange(one.outputs) * one.stride - one.before
     positions = starts[:, None] + np.arange(one.window)[None, :] * one.dilation
     return positions, (positions >= 0) & (positions < one.size)
-
-
-def channel_elements(pixels: IntArray, channels: slice, all_channels: int) -> IntArray:
-    """Return element numbers (outputs, window * channels): depth index (ky kw + kx) C_in + c."""
-    within = np.arange(channels.start, channels.stop)
-    elements = pixels[:, :, None] * all_channels + within
-    elements[pixels == PADDING] = PADDING
-    return elements.reshape(pixels.shape[0], -1)
 
 
 def image(name: str, shape: Shape) -> tuple[int, int, int]:

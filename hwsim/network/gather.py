@@ -1,0 +1,103 @@
+"""Which input element each operand of a matrix product is, without a list of them all.
+
+A gather is a table (groups, out_rows, depth) of numbers of input elements, -1 where the operand is padding. Planning
+asks how many different elements a part of the table names; only runs with data ask for the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.numerics.formats import IntArray
+
+PADDING = -1
+
+
+class Gather(ABC):
+    """A table (groups, out_rows, depth) of input elements; different groups may name the same ones."""
+
+    groups: int
+    out_rows: int
+    depth: int
+
+    @abstractmethod
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Return a part of the table, (rows, depth); None takes all rows or all terms."""
+
+    @abstractmethod
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """Return how many different elements a part of the table names, padding left out."""
+
+    @property
+    def all_rows(self) -> slice:
+        """Every row."""
+        return slice(0, self.out_rows)
+
+    @property
+    def all_depth(self) -> slice:
+        """Every term."""
+        return slice(0, self.depth)
+
+    @property
+    def elements(self) -> int:
+        """Different elements that each group names, added up."""
+        return sum(self.distinct(group, self.all_rows, self.all_depth) for group in range(self.groups))
+
+
+@dataclass(frozen=True)
+class RowsGather(Gather):
+    """Consecutive elements from ``first`` on, cut into rows: a matrix as it lies in memory."""
+
+    out_rows: int
+    depth: int
+    first: int = 0
+    groups = 1
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:  # noqa: ARG002
+        """Row times depth, plus term."""
+        rows, depth = rows or self.all_rows, depth or self.all_depth
+        starts = self.first + np.arange(rows.start, rows.stop) * self.depth
+        return np.asarray(starts[:, None] + np.arange(depth.start, depth.stop))
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:  # noqa: ARG002
+        """All of them differ."""
+        return int((rows.stop - rows.start) * (depth.stop - depth.start))
+
+
+@dataclass(frozen=True, eq=False)
+class ExplicitGather(Gather):
+    """A gather that is given as a table."""
+
+    table: IntArray
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Tables, one for each group."""
+        return int(self.table.shape[0])
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Rows of each table."""
+        return int(self.table.shape[1])
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Terms of each row."""
+        return int(self.table.shape[2])
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Look them up."""
+        return np.asarray(self.table[group, rows or self.all_rows, depth or self.all_depth])
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """Count them."""
+        found = np.unique(self.table[group, rows, depth])
+        return int(np.count_nonzero(found != PADDING))
+
+
+def as_gather(table: IntArray | Gather) -> Gather:
+    """Return a gather for a table (groups, out_rows, depth), or the gather as it is."""
+    return table if isinstance(table, Gather) else ExplicitGather(table)
