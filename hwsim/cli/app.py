@@ -284,6 +284,35 @@ rtl_app = typer.Typer(help="The array in SystemVerilog.", no_args_is_help=True, 
 app.add_typer(rtl_app, name="rtl")
 
 
+analyze_app = typer.Typer(help="Find out why a result is as it is.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(analyze_app, name="analyze")
+
+
+@analyze_app.command(name="error")
+def analyze_error(
+    architecture: Arch,
+    workload: Workload,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write result.json, CSV tables and a plot here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare each layer's output with the float network's.
+
+    Signal-to-quantization-noise ratio, mean and worst error, and how much the ranges clip, beside accuracy.
+    """
+    from hwsim.cli.analyze_error import ErrorRequest, analyze_error
+
+    analyze_error(ErrorRequest(architecture, workload, inputs, labels, samples, tuple(settings or ()), out, as_json))
+
+
 @export_app.command(name="rtl")
 def export_rtl(
     architecture: Arch,

@@ -12,10 +12,8 @@ import numpy as np
 
 from hwsim.errors import ConfigError
 from hwsim.numerics.formats import IntArray
-from hwsim.results.files import write_bytes, write_text
+from hwsim.results.files import RESULT_NAME, write_bytes, write_text
 from hwsim.results.run_result import RunResult
-
-RESULT_NAME = "result.json"
 
 
 def check_targets(folder: Path | None, *files: Path | None) -> None:
@@ -40,7 +38,7 @@ def write_result(result: RunResult, folder: Path) -> list[Path]:
     """
     text = json.dumps(result.to_json_dict(), indent=2, allow_nan=False)
     written = [write_text(folder / RESULT_NAME, text + "\n")]
-    tables = {"layers": result.layers, "energy": result.energy, "overflows": result.overflows, "events": result.events}
+    tables = {name: getattr(result, name) for name in ("layers", "energy", "overflows", "events", "errors")}
     for name, table in tables.items():
         path = folder / f"{name}.csv"
         if name in ("layers", "energy") or len(table):

@@ -85,6 +85,12 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "throughput", f"{significant(totals['inferences_per_second'])} inferences/s"
     per_mac = significant(totals["energy_per_mac_pj"])
     yield "energy", f"{energy(totals['energy_pj'])} per inference, {per_mac} pJ/MAC"
+    yield from quality_facts(result)
+    yield "overflow", _overflows(result)
+
+
+def quality_facts(result: RunResult) -> Iterator[tuple[str, str]]:
+    """Yield accuracy and SQNR, beside the float network's."""
     if result.accuracy is None:
         yield "accuracy", "not known: no labels"
     else:
@@ -92,7 +98,6 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
         yield "accuracy", percent(result.accuracy) + in_float
     if result.sqnr_db is not None:
         yield "SQNR", f"{significant(result.sqnr_db)} dB, of the logits against floating point"
-    yield "overflow", _overflows(result)
 
 
 def _cycle_parts(totals: dict[str, Any]) -> str:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from hwsim.errors import ConfigError
 
+RESULT_NAME = "result.json"
+"""The file of a run's result in the folder that it was written to."""
+
 
 def write_text(path: str | Path, text: str) -> Path:
     """Replace the file's contents by ``text`` (UTF-8, line ends as given) at once; see ``write_bytes``."""

@@ -18,6 +18,7 @@ from hwsim.results.layer_result import (
     PeOverflow,
 )
 from hwsim.results.plain import plain
+from hwsim.results.tensor_error import ERROR_COLUMNS, TensorError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,8 @@ class RunResult:
     ``float_accuracy`` are fractions, None without labels; ``sqnr_db`` compares the integer network's logits
     with the float network's and is None without one. ``architecture`` is the resolved configuration.
     ``events_kept`` are the first overflow events of the first sample; ``events_left_out`` is how many more it
-    had. Frames are built on access.
+    had. ``tensor_errors`` compare each layer with the float network, where that was asked for. Frames are built on
+    access.
     """
 
     version: str
@@ -68,6 +70,7 @@ class RunResult:
     layer_results: tuple[LayerResult, ...]
     events_kept: tuple[OverflowEvent, ...] = ()
     events_left_out: int = 0
+    tensor_errors: tuple[TensorError, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse two layers of one name: their rows could not be told apart."""
@@ -95,6 +98,11 @@ class RunResult:
     def events(self) -> pd.DataFrame:
         """One row per kept overflow event of the first sample."""
         return _frame(map(asdict, self.events_kept), [field.name for field in fields(OverflowEvent)])
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """One row per layer with its errors against the float network."""
+        return _frame((error.row() for error in self.tensor_errors), ERROR_COLUMNS)
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -128,6 +136,7 @@ class RunResult:
             "overflows": self._overflow_rows(),
             "events": [asdict(event) for event in self.events_kept],
             "events_left_out": self.events_left_out,
+            "errors": [error.row() for error in self.tensor_errors],
             "architecture": self.architecture,
         }
         return plain(result)
@@ -151,6 +160,7 @@ class RunResult:
                 for figures in stored["layers"]
             ),
             events_kept=tuple(OverflowEvent(**event) for event in stored["events"]),
+            tensor_errors=tuple(TensorError(**error) for error in stored.get("errors", ())),
         )
 
     def _energy_rows(self) -> list[dict[str, Any]]:
@@ -161,7 +171,7 @@ class RunResult:
 
 
 _STORED_AS_THEY_ARE = tuple(
-    field.name for field in fields(RunResult) if field.name not in {"layer_results", "events_kept"}
+    field.name for field in fields(RunResult) if field.name not in {"layer_results", "events_kept", "tensor_errors"}
 )
 
 

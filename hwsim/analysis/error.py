@@ -1,0 +1,64 @@
+"""Where a quantized network loses accuracy: each layer's output against the float network's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hwsim.compilation import Compiled, compile_workload
+from hwsim.config.arch import ArchSpec
+from hwsim.errors import UnsupportedError
+from hwsim.execute.floating import chunks, float_values
+from hwsim.execute.integer import run_integer
+from hwsim.metrics.tensor_error import ErrorTally
+from hwsim.network.network import Network
+from hwsim.network.operator import quantization_of
+from hwsim.network.steps import MoveStep
+from hwsim.quantize.fuse import fuse
+from hwsim.results.run_result import RunResult
+from hwsim.results.tensor_error import TensorError
+from hwsim.samples import Samples
+from hwsim.simulate import simulate
+
+INPUT = "input"
+
+
+def run_with_errors(spec: ArchSpec, chosen: Samples) -> RunResult:
+    """Return the result of a run that also has ``errors``: one row for the input and one for each layer.
+
+    The first sample takes its cycles from the machine without data; values are the functional array's.
+
+    Raises:
+        UnsupportedError: there is no float network to compare with.
+    """
+    if chosen.workload.network.holds_codes:
+        raise UnsupportedError(
+            f"workload {chosen.workload.name} comes quantized: it has no float network to compare layers with"
+        )
+    result = simulate(spec, chosen, engine="functional", with_data=False)
+    return replace(result, tensor_errors=tuple(tensor_errors(spec, chosen)))
+
+
+def tensor_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
+    """Yield the errors of every activation tensor but those that are another one in a new shape, in order."""
+    compiled = compile_workload(spec, chosen.workload)
+    network = fuse(chosen.workload.network)
+    names = _layers(compiled)
+    grids = compiled.network.tensors
+    tallies = {name: ErrorTally(quantization_of(grids[name])) for name in names}
+    inputs = chosen.inputs[network.input]
+    for chunk in chunks(network, inputs):
+        codes = compiled.codes({network.input: chunk})
+        found = run_integer(compiled.steps, compiled.params, codes, keep=list(names)).values
+        for name, reference in float_values(network, chunk):
+            if name in tallies:
+                tallies[name].add(reference, found[name])
+    for name, tally in tallies.items():
+        yield tally.result(names[name], name)
+
+
+def _layers(compiled: Compiled) -> dict[str, str]:
+    """Return the layer that writes each tensor."""
+    network: Network = compiled.network
+    layers = {step.output: step.name for step in compiled.steps if not isinstance(step, MoveStep)}
+    return {network.input: INPUT} | layers

@@ -1,0 +1,86 @@
+"""Plots of a single run: from a stored result, or a line that says why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hwsim.errors import ConfigError
+from hwsim.report.run_plots import write_error_plot
+from hwsim.results.run_result import RunResult
+from hwsim.results.tensor_error import TensorError
+
+
+def stored(folder: Path, result: RunResult) -> Path:
+    (folder / "result.json").write_text(json.dumps(result.to_json_dict()))
+    return folder
+
+
+def bare_result() -> RunResult:
+    return RunResult.from_json_dict(json.loads(EMPTY))
+
+
+EMPTY = json.dumps(
+    {
+        "version": "0",
+        "architecture": {"name": "tiny", "clock_hz": 1.0, "array": {"rows": 1, "cols": 1}},
+        "workload": "digits",
+        "engine": "functional",
+        "samples": 1,
+        "accuracy": None,
+        "float_accuracy": None,
+        "sqnr_db": None,
+        "layers": [],
+        "energy": [],
+        "overflows": [],
+        "events": [],
+        "events_left_out": 0,
+    }
+)
+
+
+def error(layer: str, sqnr_db: float | None) -> TensorError:
+    return TensorError(
+        layer=layer,
+        tensor=layer,
+        bits=8,
+        elements=10,
+        sqnr_db=sqnr_db,
+        mean_error=0.0,
+        worst_error=0.0,
+        saturation_rate=0.1,
+        clipping_rate=0.2,
+    )
+
+
+def test_layers_without_noise_and_with_more_noise_than_signal(tmp_path: Path) -> None:
+    result = replace(bare_result(), tensor_errors=(error("a", None), error("b", -3.0), error("c", 40.0)))
+    png, svg, csv = write_error_plot(stored(tmp_path, result))
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "exact" in svg.read_text()
+    assert pd.read_csv(csv)["sqnr_db"].tolist()[1:] == [-3.0, 40.0]
+
+
+def test_a_layer_that_is_all_exact(tmp_path: Path) -> None:
+    assert write_error_plot(stored(tmp_path, replace(bare_result(), tensor_errors=(error("a", None),))))
+
+
+def test_a_result_without_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"result\.json: has no errors per layer; allowed: what analyze error"):
+        write_error_plot(stored(tmp_path, bare_result()))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
+def test_a_file_that_is_no_result(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"result\.json: is not the result of a run"):
+        write_error_plot(tmp_path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"result\.json: cannot be read: No such file"):
+        write_error_plot(tmp_path)
