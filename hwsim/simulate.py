@@ -181,8 +181,10 @@ def _first_events(runs: Sequence[LayerRun]) -> tuple[tuple[OverflowEvent, ...], 
 def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: LayerOverflow | None) -> LayerResult:
     product = one.plan.product
     shape: dict[str, Any] = dict.fromkeys(("out_rows", "depth", "out_cols", "groups", "macs", "array_cycles"), 0)
+    widths = spec.array.weight_bits, spec.array.activation_bits
     if product is not None:
         step = product.step
+        widths = step.weight_format.bits, step.activation_format.bits
         shape = {
             "out_rows": step.shape.out_rows,
             "depth": step.shape.depth,
@@ -201,8 +203,8 @@ def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: Lay
         energy_pj=sum(entry.energy_pj for entry in energy),
         overflow_events=overflow.events if overflow else 0,
         preload_overflow_events=overflow.preload if overflow else 0,
-        weight_bits=spec.array.weight_bits,
-        activation_bits=spec.array.activation_bits,
+        weight_bits=widths[0],
+        activation_bits=widths[1],
         accumulator_bits=spec.array.accumulator_bits,
         energy=tuple(energy),
         pe_overflows=sparse_overflows(overflow.per_pe) if overflow else (),

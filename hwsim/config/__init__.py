@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from hwsim.config.arch import (
-    ActivationQuantizationSpec,
     ArchSpec,
     ArraySpec,
     DramSpec,
     LutSpec,
-    QuantizationSpec,
     RequantizerSpec,
     ScratchpadSpec,
     ScratchpadsSpec,
     VectorUnitSpec,
-    WeightQuantizationSpec,
 )
 from hwsim.config.load import LoadedSweep, load_arch, load_sweep, load_workload_spec
 from hwsim.config.overrides import apply_overrides
+from hwsim.config.quantization import (
+    ActivationQuantizationSpec,
+    LayerQuantizationSpec,
+    QuantizationSpec,
+    WeightQuantizationSpec,
+)
 from hwsim.config.schema import SpecKind, json_schema
 from hwsim.config.shipped import ARCHITECTURE, SWEEP, WORKLOAD
 from hwsim.config.sweep import SweepPoint, SweepSpec, expand
@@ -33,6 +36,7 @@ __all__ = [
     "ArraySpec",
     "DataSpec",
     "DramSpec",
+    "LayerQuantizationSpec",
     "LoadedSweep",
     "LutSpec",
     "QuantizationSpec",

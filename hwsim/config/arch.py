@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from hwsim.config.base import Conflict, ListInput, Name, SchemaVersion, Spec, refuse
-from hwsim.config.wording import listed, shown
-from hwsim.errors import did_you_mean
-from hwsim.registry import CALIBRATORS, names
+from hwsim.config.base import Conflict, ListInput, Name, SchemaVersion, Spec
+from hwsim.config.quantization import QuantizationSpec
 
 LARGEST_ACCUMULATOR_BITS = 63
 LARGEST_DOUBLE_ROUNDING_BITS = 32
@@ -163,61 +161,6 @@ class DramSpec(Spec):
     )
 
 
-def _narrow_by_default(weights: dict[str, Any]) -> bool:
-    return bool(weights["symmetric"] and weights["signed"])
-
-
-class WeightQuantizationSpec(Spec):
-    """How real weights become integers of ``array.weight_bits``."""
-
-    symmetric: bool = Field(default=True, description="Whether the zero point is 0")
-    granularity: Literal["per_tensor", "per_channel"] = Field(
-        default="per_channel", description="One scale for the whole tensor, or one for each output channel"
-    )
-    signed: bool = Field(default=True, description="Whether the integers are signed")
-    narrow_range: bool = Field(
-        default_factory=_narrow_by_default,
-        description="Whether the most negative integer is left unused, so that the range is symmetric; needs "
-        "symmetric and signed; default: true for symmetric signed weights, otherwise false",
-    )
-
-    def conflicts(self) -> Iterator[Conflict]:
-        """Yield why the range cannot be narrow."""
-        if self.narrow_range and not (self.symmetric and self.signed):
-            missing = "symmetric" if not self.symmetric else "signed"
-            text = f"true needs symmetric and signed weights, and {missing} is false"
-            yield Conflict(("narrow_range",), text, others=(("symmetric",), ("signed",)))
-
-
-class ActivationQuantizationSpec(Spec):
-    """How real activations become integers of ``array.activation_bits``."""
-
-    symmetric: bool = Field(default=False, description="Whether the zero point is 0")
-    signed: bool = Field(default=True, description="Whether the integers are signed")
-
-
-class QuantizationSpec(Spec):
-    """How a network of real numbers becomes one of integers; one that is quantized already keeps its own."""
-
-    weights: WeightQuantizationSpec = Field(default=WeightQuantizationSpec(), description="Weights")
-    activations: ActivationQuantizationSpec = Field(
-        default=ActivationQuantizationSpec(), description="Activations, always one scale per tensor"
-    )
-    calibrator: str = Field(
-        default="min_max",
-        description="How the range of an activation is found from samples; a registered name",
-    )
-
-    @field_validator("calibrator")
-    @classmethod
-    def _is_registered(cls, name: str) -> str:
-        known = names(CALIBRATORS)
-        if known and name not in known:
-            text = f"unknown calibrator {shown(name)}; allowed: {listed(known)}{did_you_mean(name, known)}"
-            refuse([Conflict((), text)])
-        return name
-
-
 class ArchSpec(Spec):
     """One accelerator."""
 
@@ -237,7 +180,7 @@ class ArchSpec(Spec):
     energy_table: str = Field(default="horowitz_45nm", min_length=1, description="Name of the table of energies")
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield whether double rounding meets an accumulator too wide for it."""
+        """Yield where double rounding meets too wide an accumulator, and layers wider than the array."""
         bits = self.array.accumulator_bits
         if self.requantizer.rounding == "double" and bits > LARGEST_DOUBLE_ROUNDING_BITS:
             text = (
@@ -246,3 +189,14 @@ class ArchSpec(Spec):
             )
             widths = tuple(("array", key) for key in ("weight_bits", "activation_bits", "guard_bits"))
             yield Conflict(("requantizer", "rounding"), text, others=widths)
+        for layer, own in self.quantization.layers.items():
+            place = ("quantization", "layers", layer)
+            yield from _width_conflicts((*place, "weight_bits"), own.weight_bits, self.array.weight_bits)
+            yield from _width_conflicts((*place, "activation_bits"), own.activation_bits, self.array.activation_bits)
+
+
+def _width_conflicts(path: tuple[str, ...], bits: int | None, array_bits: int) -> Iterator[Conflict]:
+    """Yield why an operand does not fit the array; ``path`` is that of a layer's width."""
+    if bits is not None and bits > array_bits:
+        text = f"{bits} bits do not fit array.{path[-1]} {array_bits}; allowed: 2 to {array_bits}"
+        yield Conflict(path, text, others=(("array", path[-1]),))

@@ -51,6 +51,10 @@ class Spec(BaseModel):
         """Return the broken rules between the keys of this specification."""
         return ()
 
+    def __hash__(self) -> int:
+        """Hash what the specification says, mappings too: instances do not change."""
+        return hash(self.model_dump_json())
+
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> Self:
         refuse(self.conflicts())

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwsim.config.arch import ArchSpec
 from hwsim.config.keypath import KeyPath, dotted, replaced
-from hwsim.config.places import leaf_paths
+from hwsim.config.places import closest_leaves, leaf_paths
 from hwsim.config.problems import InvalidSpecError, validated
 from hwsim.config.wording import listed, shown
 from hwsim.config.yaml_source import parse_value
@@ -26,8 +26,8 @@ class Setting:
 
 def key_problem(key: str) -> str | None:
     """Return why ``key`` is not the dotted path of one value of an architecture, or ``None`` if it is."""
-    leaves = leaf_paths(ArchSpec)
-    if key in leaves:
+    leaves = closest_leaves(ArchSpec, key)
+    if key in leaves and "*" not in key:
         return None
     below = [leaf for leaf in leaves if leaf.startswith(f"{key}.")]
     if below:

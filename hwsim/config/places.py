@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -50,6 +51,8 @@ def _down(place: Place, step: str | int) -> Place:
     if get_origin(here) is tuple and isinstance(step, int):
         item = get_args(here)[0]
         return Place(path, place.owner, item, _limits(item))
+    if get_origin(here) is dict:
+        return Place(path, place.owner, get_args(here)[1], ())
     return Place(path, place.owner, None, ())
 
 
@@ -101,6 +104,36 @@ def _is_model(annotation: Any) -> bool:
 def leaf_paths(model: type[BaseModel]) -> tuple[str, ...]:
     """Return the dotted path of every key that holds a value rather than a group of keys, in order."""
     return tuple(".".join(path) for path in _leaves(model))
+
+
+@cache
+def open_leaf_paths(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the dotted paths of values in mappings whose keys are the user's own; ``*`` stands for such a key."""
+    return tuple(".".join(path) for path in _open_leaves(model))
+
+
+def leaf_pattern(open_path: str) -> str:
+    """Return the regular expression of the keys that an open path stands for."""
+    return "^" + re.escape(open_path).replace(r"\*", r"[^.]+") + "$"
+
+
+def closest_leaves(model: type[BaseModel], key: str) -> list[str]:
+    """Return all paths of values, the user's own keys in ``key`` put where open paths leave them open."""
+    steps = key.split(".")
+    filled = [
+        ".".join(mine if step == "*" else step for step, mine in zip(path, [*steps, *path[len(steps) :]], strict=False))
+        for path in (open_path.split(".") for open_path in open_leaf_paths(model))
+    ]
+    return [*leaf_paths(model), *filled]
+
+
+def _open_leaves(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        here = _plain(field.annotation)
+        if _is_model(here):
+            yield from ((name, *below) for below in _open_leaves(here))
+        elif get_origin(here) is dict and _is_model(get_args(here)[1]):
+            yield from ((name, "*", *below) for below in _leaves(get_args(here)[1]))
 
 
 def _leaves(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:

@@ -16,7 +16,7 @@ from hwsim.config.axes import ZIP, Axis, check_axes, choice_count, choices, list
 from hwsim.config.base import Conflict, ListInput, Name, SchemaVersion, Spec, refuse
 from hwsim.config.keypath import KeyPath
 from hwsim.config.overrides import arch_data, with_overrides
-from hwsim.config.places import leaf_paths
+from hwsim.config.places import leaf_paths, leaf_pattern, open_leaf_paths
 from hwsim.config.problems import InvalidSpecError, Problem, validated
 from hwsim.config.wording import shown
 
@@ -25,7 +25,12 @@ LARGEST_POINT_COUNT = 1_000_000
 _LISTS_SCHEMA = {
     "type": "object",
     "minProperties": 1,
-    "propertyNames": {"enum": list(leaf_paths(ArchSpec))},
+    "propertyNames": {
+        "anyOf": [
+            {"enum": list(leaf_paths(ArchSpec))},
+            *({"pattern": leaf_pattern(path)} for path in open_leaf_paths(ArchSpec)),
+        ]
+    },
     "additionalProperties": {"type": "array", "minItems": 1},
 }
 _AXIS_SCHEMA = {

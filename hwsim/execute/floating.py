@@ -42,10 +42,10 @@ def float_output(network: Network, inputs: FloatArray) -> FloatArray:
     return np.concatenate(results)
 
 
-def chunks(network: Network, inputs: FloatArray) -> Iterator[FloatArray]:
+def chunks(network: Network, inputs: FloatArray, most_samples: int = CHUNK_SAMPLES) -> Iterator[FloatArray]:
     """Cut inputs into as many samples at a time as keep the largest operand of a matrix product small."""
     largest = max((_operand_elements(network, operator) for operator in network.operators), default=1)
-    size = max(1, min(CHUNK_SAMPLES, CHUNK_ELEMENTS // largest))
+    size = max(1, min(most_samples, CHUNK_ELEMENTS // largest))
     for start in range(0, len(inputs), size):
         yield inputs[start : start + size]
 

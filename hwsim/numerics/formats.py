@@ -21,7 +21,8 @@ MAX_BITS = 63
 class IntFormat:
     """A two's-complement (``signed``) or plain binary word of ``bits`` bits, 2 to 63.
 
-    ``narrow`` leaves out the most negative code, so that the range is symmetric round zero (signed only).
+    ``narrow`` leaves one code out: of a signed word the most negative one, so that the range is symmetric round
+    zero; of an unsigned word the greatest one, so that there are as many codes (as QONNX has it).
     """
 
     bits: int
@@ -31,8 +32,6 @@ class IntFormat:
     def __post_init__(self) -> None:
         if not MIN_BITS <= self.bits <= MAX_BITS:
             raise ConfigError(f"integer format of {self.bits} bits; allowed: {MIN_BITS} to {MAX_BITS}")
-        if self.narrow and not self.signed:
-            raise ConfigError("narrow range of an unsigned integer format; allowed: signed formats")
 
     @property
     def min(self) -> int:
@@ -44,7 +43,7 @@ class IntFormat:
     @property
     def max(self) -> int:
         """Greatest value."""
-        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1 - int(self.narrow)
 
     def holds(self, values: IntArray) -> bool:
         """Tell whether every value lies in the range (true for an empty array)."""

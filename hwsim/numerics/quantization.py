@@ -73,12 +73,14 @@ def from_range(
     *,
     symmetric: bool,
     axis: int | None = None,
+    power_of_two: bool = False,
 ) -> Quantization:
     """Choose scale and zero point so that the reals in [low, high] fit ``format``.
 
     The range is widened to hold 0, so that 0 has a code of its own. Symmetric: ``S = max|r| / q_max``, Z = 0.
     Asymmetric: ``S = (high - low) / (q_max - q_min)``, ``Z = round(q_min - low / S)``, ties to even. A range
-    of zero width (only zeros) gets scale 1.
+    of zero width (only zeros) gets scale 1. ``power_of_two``: S is the least power of two that is no less, so
+    that the range still fits.
 
     Raises:
         ConfigError: a bound is NaN or infinite, low > high, or a symmetric unsigned format meets negative values.
@@ -100,9 +102,31 @@ def from_range(
         step = np.where(np.isfinite(span), span / steps, highs / steps - lows / steps)
     # a subnormal span would give a scale of zero: treated as the zero-width range that it is in practice
     scale = np.where(step > 0, step, 1.0)
+    if power_of_two:
+        scale = power_of_two_above(scale)
     if symmetric:
         zero_point = np.zeros(scale.shape, np.int64)
     else:
         exact = np.rint(format.min - lows / scale)
         zero_point = np.clip(exact, format.min, format.max).astype(np.int64)
     return Quantization(scale, zero_point, format, axis)
+
+
+def power_of_two_above(scale: FloatArray) -> FloatArray:
+    """Return the least powers of two that are no less than these positive numbers."""
+    mantissa, exponent = np.frexp(scale)
+    with np.errstate(over="ignore"):  # infinity is refused where the scale is used
+        return np.ldexp(1.0, np.where(mantissa == 0.5, exponent - 1, exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class GridRule:
+    """Everything about a tensor's grid but its range: the format of codes, symmetric or not, which scales."""
+
+    format: IntFormat
+    symmetric: bool
+    power_of_two: bool = False
+
+    def over(self, low: FloatArray | float, high: FloatArray | float, axis: int | None = None) -> Quantization:
+        """Return the grid of the reals in [low, high]; see ``from_range``."""
+        return from_range(low, high, self.format, symmetric=self.symmetric, axis=axis, power_of_two=self.power_of_two)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from hwsim.errors import ConfigError, did_you_mean
 
 FloatArray = NDArray[np.float64]
-RealRounding = Literal["half_even", "half_away", "half_up", "floor"]
+RealRounding = Literal[
+    "half_even", "half_away", "half_up", "half_toward_zero", "floor", "ceil", "toward_zero", "away_from_zero"
+]
 
 
 def round_half_away(values: FloatArray) -> FloatArray:
@@ -33,6 +35,15 @@ def round_real(values: FloatArray, rounding: RealRounding) -> FloatArray:
     return _RULES[rounding](values)
 
 
+def _round_half_toward_zero(values: FloatArray) -> FloatArray:
+    truncated = np.trunc(values)
+    return truncated + np.copysign(np.abs(values - truncated) > 0.5, values)
+
+
+def _round_away_from_zero(values: FloatArray) -> FloatArray:
+    return np.copysign(np.ceil(np.abs(values)), values)
+
+
 def _round_half_up(values: FloatArray) -> FloatArray:
     floor = np.floor(values)
     return floor + ((values - floor) >= 0.5)
@@ -42,5 +53,9 @@ _RULES: dict[str, Callable[[FloatArray], FloatArray]] = {
     "half_even": np.rint,
     "half_away": round_half_away,
     "half_up": _round_half_up,
+    "half_toward_zero": _round_half_toward_zero,
     "floor": np.floor,
+    "ceil": np.ceil,
+    "toward_zero": np.trunc,
+    "away_from_zero": _round_away_from_zero,
 }

@@ -17,7 +17,7 @@ from hwsim.network.operator import quantization_of
 from hwsim.network.steps import LutStep, MatmulStep
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.lut import FUNCTIONS, Lut, build_lut
-from hwsim.numerics.quantization import Quantization, from_range
+from hwsim.numerics.quantization import GridRule, Quantization, from_range
 from hwsim.numerics.requantize import Requantizer, build_requantizer
 from hwsim.quantize.post_training import function_quantization
 from hwsim.rtl.export import export_rtl
@@ -115,7 +115,7 @@ def _table_behind(spec: ArchSpec, compiled: Compiled, step: MatmulStep) -> Lut:
 
 def sigmoid_table(spec: ArchSpec, codes: Quantization) -> Lut:
     """Return the sigmoid as the machine's table has it, for codes of this quantization."""
-    output = function_quantization("sigmoid", codes.format, symmetric=False)
+    output = function_quantization("sigmoid", GridRule(codes.format, symmetric=False))
     return build_lut(FUNCTIONS["sigmoid"], codes, output, lowering_options(spec).lut)
 
 

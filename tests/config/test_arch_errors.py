@@ -117,8 +117,8 @@ def test_a_missing_key_is_located_at_its_parent(chip: Write) -> None:
             "2:31: activation_lut.input_range: the lower end 2 must be below the upper end -2",
         ),
         (
-            "quantization: {weights: {symmetric: false, narrow_range: true}}",
-            "2:58: quantization.weights.narrow_range: true needs symmetric and signed weights, and symmetric is false",
+            "array: {weight_bits: 4}\nquantization: {layers: {conv1: {weight_bits: 5}}}",
+            "3:46: quantization.layers.conv1.weight_bits: 5 bits do not fit array.weight_bits 4; allowed: 2 to 4",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_rule_with_a_key_that_is_wrong_in_itself_is_not_judged(chip: Write) ->
 
 
 def test_the_calibrator_is_a_registered_name(chip: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwsim.config.arch.names", lambda _: ["min_max", "percentile"])
+    monkeypatch.setattr("hwsim.config.parts.names", lambda _: ["min_max", "percentile"])
     path = chip("schema_version: 1\nquantization: {calibrator: minmax}\n")
     assert problems_of(load_arch, path) == [
         "chip.yaml:2:28: quantization.calibrator: unknown calibrator 'minmax'; allowed: min_max, percentile; "

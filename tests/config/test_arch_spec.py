@@ -44,10 +44,12 @@ def test_a_whole_number_may_stand_for_a_number_with_a_fraction(chip: Write) -> N
 
 def test_the_narrow_range_belongs_to_symmetric_signed_weights_unless_told() -> None:
     edge16 = load_arch("edge16")
-    assert edge16.quantization.weights.narrow_range
+    assert edge16.quantization.weights.is_narrow
     for key in ("symmetric", "signed"):
         weights = apply_overrides(edge16, {f"quantization.weights.{key}": False}).quantization.weights
-        assert not weights.narrow_range
+        assert not weights.is_narrow
+    told = apply_overrides(edge16, {"quantization.weights.narrow_range": False}).quantization.weights
+    assert not told.is_narrow
 
 
 def test_overrides_by_name_give_a_new_validated_specification() -> None:

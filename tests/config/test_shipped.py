@@ -62,11 +62,8 @@ def test_a_shipped_sweep_has_as_many_points_as_its_comment_says(name: str) -> No
 
 
 @pytest.mark.parametrize("text", [ARCHITECTURE.shipped()["edge16"].read_text(encoding="utf-8"), template("arch")])
-def test_edge16_and_the_template_explain_every_key_and_set_all_but_one(text: str) -> None:
-    """The default of ``narrow_range`` follows other keys, so it stands in a comment."""
-    left_out = set(leaf_paths(ArchSpec)) - set(_leaves(parse_document(text, "edge16").data))
-    assert left_out == {"quantization.weights.narrow_range"}
-    assert "# narrow_range: true" in text
+def test_edge16_and_the_template_explain_and_set_every_key(text: str) -> None:
+    assert set(_leaves(parse_document(text, "edge16").data)) == set(leaf_paths(ArchSpec))
 
 
 def test_the_templates_load(here: Path) -> None:
@@ -78,7 +75,7 @@ def test_the_templates_load(here: Path) -> None:
 
 def _leaves(data: dict[str, Any], above: str = "") -> Iterator[str]:
     for key, value in data.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}"

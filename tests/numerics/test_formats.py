@@ -77,8 +77,6 @@ def test_impossible_formats_are_refused_by_name() -> None:
         IntFormat(1)
     with pytest.raises(ConfigError, match=r"^integer format of 64 bits; allowed: 2 to 63$"):
         IntFormat(64)
-    with pytest.raises(ConfigError, match=r"^narrow range of an unsigned integer format; allowed: signed formats$"):
-        IntFormat(8, signed=False, narrow=True)
     with pytest.raises(ConfigError, match=r"^accumulator of 16 \+ 16 \+ 40 = 72 bits; allowed: 2 to 63$"):
         accumulator_format(16, 16, 40)
     with pytest.raises(ConfigError, match=r"^accumulator of 2 \+ 2 \+ -4 = 0 bits; allowed: 2 to 63$"):

@@ -12,8 +12,8 @@ import pytest
 from qlinear_model import QLinearModel
 
 from hwsim.compilation import array_params
-from hwsim.config.arch import ActivationQuantizationSpec, QuantizationSpec
 from hwsim.config.load import load_arch
+from hwsim.config.quantization import ActivationQuantizationSpec, QuantizationSpec
 from hwsim.execute.integer import run_integer
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions

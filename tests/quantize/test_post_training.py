@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim import registry
-from hwsim.config.arch import ActivationQuantizationSpec, QuantizationSpec, WeightQuantizationSpec
+from hwsim.config.quantization import ActivationQuantizationSpec, QuantizationSpec, WeightQuantizationSpec
 from hwsim.errors import ConfigError
 from hwsim.execute.floating import float_output, float_values
 from hwsim.network.network import Network
@@ -17,10 +17,11 @@ from hwsim.network.operators.elementwise import LutFunction, Rectify
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
-from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.quantize.calibrators import MinMax
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.post_training import activation_ranges, quantize
+from hwsim.quantize.schemes import activation_schemes
 from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
 
@@ -102,7 +103,8 @@ def test_pooling_and_flattening_share_their_inputs_quantization(digits: Workload
 
 def test_activation_ranges_are_those_of_the_fused_network(digits: Workload) -> None:
     inputs = calibration_of(digits)
-    ranges = activation_ranges(fuse(digits.network), inputs, "min_max")
+    fused = fuse(digits.network)
+    ranges = activation_ranges(fused, inputs, activation_schemes(fused, DEFAULT, 8))
     values = dict(float_values(digits.network, inputs))
     assert set(ranges) == {"input", "relu1", "pool1", "relu2", "pool2", "relu3", "flatten", "relu4", "logits"}
     for name, limits in ranges.items():
@@ -174,7 +176,7 @@ def test_bounded_functions_have_fixed_grids(function: str, scale: float, zero_po
 
 def test_any_registered_calibrator_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     class Fixed(MinMax):
-        def range(self) -> tuple[float, float]:
+        def range(self, grid: GridRule) -> tuple[float, float]:  # noqa: ARG002
             return -1.0, 1.0
 
     def load(group: str, name: str) -> type[MinMax]:
@@ -182,7 +184,8 @@ def test_any_registered_calibrator_is_used(monkeypatch: pytest.MonkeyPatch) -> N
         return Fixed
 
     monkeypatch.setattr(registry, "load", load)
-    assert set(activation_ranges(dense_network(np.eye(2)), np.full((3, 2), 9.0), "min_max").values()) == {(-1.0, 1.0)}
+    found = quantize(dense_network(np.eye(2)), np.full((3, 2), 9.0), DEFAULT, weight_bits=8, activation_bits=8)
+    assert float(grid_of(found, "fc").scale) == float(grid_of(found, "x").scale) == 2 / 255
 
 
 def test_min_max_is_registered_as_an_entry_point() -> None:
@@ -191,7 +194,7 @@ def test_min_max_is_registered_as_an_entry_point() -> None:
 
 def test_an_unknown_calibrator_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
-        activation_ranges(dense_network(np.eye(2)), np.ones((3, 2)), "minmax")
+        registry.make(registry.CALIBRATORS, "minmax", {})
     allowed = ", ".join(registry.names(registry.CALIBRATORS))
     assert str(refused.value) == f"unknown calibrator 'minmax'; allowed: {allowed}; did you mean 'min_max'?"
 
