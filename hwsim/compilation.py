@@ -76,7 +76,7 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         steps,
         params,
         spec.scratchpads,
-        bits={name: _size_bits(network.tensors[name]) for name in network.activations},
+        bits={name: _size_bits(network.tensors[name]) for name in network.activations} | _product_bits(steps),
         outputs=network.outputs,
     )
     return Compiled(steps, params, layers, network)
@@ -135,6 +135,11 @@ def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOp
 def _size_bits(tensor: Tensor) -> int:
     width = REAL_BITS if tensor.quantization is None else tensor.quantization.format.bits
     return int(np.prod(tensor.shape)) * width
+
+
+def _product_bits(steps: Sequence[Step]) -> dict[str, int]:
+    """Return the sizes of products' outputs, which may be wider under one rounding profile than under another."""
+    return {step.output: step.outputs * step.output_format.bits for step in steps if isinstance(step, MatmulStep)}
 
 
 def array_params(spec: ArchSpec, step: MatmulStep) -> ArrayParams:

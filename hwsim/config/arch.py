@@ -104,22 +104,54 @@ class RequantizerSpec(Spec):
             yield Conflict(("multiplier_bits",), text, others=(("rounding",), ("scheme",)))
 
 
+WHOLE_LUT_RANGE = (-8.0, 8.0)
+SMALLEST_SIGMOID_BITS = 8
+
+
 class LutSpec(Spec):
-    """The lookup table for activation functions such as sigmoid and tanh."""
+    """The lookup table for activation functions such as sigmoid and tanh, those of LSTMs among them."""
 
     entries: int = Field(default=256, ge=2, le=65536, description="Number of table entries")
     input_range: Annotated[tuple[float, float], ListInput] = Field(
-        default=(-8.0, 8.0), description="Lowest and highest real input that the table covers; low < high"
+        default=WHOLE_LUT_RANGE, description="Lowest and highest real input that the table covers; low < high"
     )
-    output_bits: int = Field(default=8, ge=2, le=16, description="Width of an entry, in bits")
-    interpolation: Literal["none", "linear"] = Field(default="none", description="Between neighbouring entries")
+    output_bits: int = Field(
+        default=8,
+        ge=2,
+        le=16,
+        description="Width of an entry, in bits; the gates of an LSTM have 16 and lose what an entry does not hold",
+    )
+    interpolation: Literal["none", "linear", "tflite_int16"] = Field(
+        default="none",
+        description="none: the nearest entry; linear: a line between neighbouring entries; tflite_int16: sigmoid and "
+        "tanh by lines between entries of one table of the sigmoid over [0, 32/3), entries shifted so that the lines "
+        "err equally to both sides (TensorFlow Lite's own has 256 entries of 16 bits; input_range stays [-8, 8])",
+    )
     lanes: int = Field(default=16, ge=1, le=4096, description="Look-ups in one cycle")
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield whether the input range is empty."""
+        """Yield whether the input range is empty, and what the sigmoid's table cannot be."""
         low, high = self.input_range
         if low >= high:
             yield Conflict(("input_range",), f"the lower end {low:g} must be below the upper end {high:g}")
+        if self.interpolation == "tflite_int16":
+            yield from self._sigmoid_conflicts()
+
+    def _sigmoid_conflicts(self) -> Iterator[Conflict]:
+        low, high = self.input_range
+        others = (("interpolation",),)
+        if (low, high) != WHOLE_LUT_RANGE:
+            text = f"[{low:g}, {high:g}] with interpolation tflite_int16, whose range is fixed; allowed: [-8, 8]"
+            yield Conflict(("input_range",), text, others=others)
+        if self.output_bits < SMALLEST_SIGMOID_BITS:
+            text = f"{self.output_bits} with interpolation tflite_int16; allowed: {SMALLEST_SIGMOID_BITS} to 16"
+            yield Conflict(("output_bits",), text, others=others)
+        if self.entries < 4 or self.entries & (self.entries - 1) or self.entries >= 1 << self.output_bits:
+            text = (
+                f"{self.entries} with interpolation tflite_int16 and output_bits {self.output_bits}; "
+                f"allowed: powers of two from 4 to {1 << (self.output_bits - 1)}"
+            )
+            yield Conflict(("entries",), text, others=(*others, ("output_bits",)))
 
 
 class VectorUnitSpec(Spec):

@@ -18,7 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.network.gather import Gather
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
-from hwsim.numerics.lut import Lut
+from hwsim.numerics.lut import LookUpTable
 from hwsim.numerics.requantize import Requantizer
 from hwsim.numerics.zero_point import row_sum_term
 
@@ -160,7 +160,7 @@ class ElementwiseStep(Step):
 class LutStep(ElementwiseStep):
     """A function by lookup table, on the activation LUT unit."""
 
-    lut: Lut
+    lut: LookUpTable
 
     def compute(self, *codes: IntArray) -> IntArray:
         """Look every code up."""
@@ -174,7 +174,7 @@ class LutStep(ElementwiseStep):
     @property
     def counts(self) -> Counts:
         """One look-up an element; with interpolation two entries are read."""
-        return Counts({("activation_lut", "lookup"): self.outputs * (2 if self.lut.interpolation == "linear" else 1)})
+        return Counts({("activation_lut", "lookup"): self.outputs * self.lut.reads_per_lookup})
 
 
 @dataclass(frozen=True, eq=False)

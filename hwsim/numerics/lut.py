@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.fixed_point import Multiplier, quantize_multiplier
-from hwsim.numerics.formats import IntArray
+from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.wide import multiply_shift, shift_right
 
-Interpolation = Literal["none", "linear"]
+Interpolation = Literal["none", "linear", "tflite_int16"]
 Function = Callable[[FloatArray], FloatArray]
 
 FRACTION_BITS = 12
@@ -45,6 +45,34 @@ class LutOptions:
     interpolation: Interpolation = "none"
 
 
+class LookUpTable(Protocol):
+    """What the LUT unit does with a code."""
+
+    @property
+    def reads_per_lookup(self) -> int:
+        """Entries read for one code."""
+
+    def look_up(self, codes: IntArray) -> IntArray:
+        """Return the output codes for input ``codes`` of any shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class CodeTable:
+    """The output code of every input code, from the format's least on."""
+
+    values: IntArray
+    format: IntFormat
+
+    def look_up(self, codes: IntArray) -> IntArray:
+        """Return the output codes."""
+        return self.values[codes - self.format.min]
+
+
+def every_code(word: IntFormat) -> IntArray:
+    """Return all codes of a format, ascending."""
+    return np.arange(word.min, word.max + 1, dtype=np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Lut:
     """A table of ``f`` on an even grid, addressed by fixed-point arithmetic on input codes.
@@ -59,6 +87,11 @@ class Lut:
     step_multiplier: Multiplier
     offset: int
     interpolation: Interpolation
+
+    @property
+    def reads_per_lookup(self) -> int:
+        """The nearest entry, or the two that a line joins."""
+        return 2 if self.interpolation == "linear" else 1
 
     def look_up(self, codes: IntArray) -> IntArray:
         """Return the table's output codes for input ``codes`` of any shape."""
@@ -83,7 +116,10 @@ def build_lut(function: Function, inputs: Quantization, output: Quantization, op
 
     Raises:
         ConfigError: fewer than two entries, an empty range, or no finite value of the function on the grid.
+        UnsupportedError: an interpolation that is not made for every function.
     """
+    if options.interpolation == "tflite_int16":
+        raise UnsupportedError("a table of this function by interpolation tflite_int16; available: none, linear")
     if options.entries < 2:
         raise ConfigError(f"table of {options.entries} entries; allowed: 2 or more")
     if not options.low < options.high:

@@ -85,6 +85,8 @@ def _requantizer_parameters(params: ArrayParams, options: RequantizerOptions, ou
 
 
 def _lut_parameters(options: LutOptions, output_bits: int) -> dict[str, int]:
+    if options.interpolation == "tflite_int16":
+        raise ConfigError("no RTL of interpolation tflite_int16; allowed: none, linear")
     return {
         "IN_BITS": output_bits + 1,
         "OUT_BITS": options.output_bits + 1,

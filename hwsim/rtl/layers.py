@@ -108,7 +108,7 @@ def _groups(spec: ArchSpec, compiled: Compiled, step: MatmulStep, codes: IntArra
 def _table_behind(spec: ArchSpec, compiled: Compiled, step: MatmulStep) -> Lut:
     """Return the table that the product's codes go through next, or a sigmoid of the machine's table size."""
     for after in compiled.steps:
-        if isinstance(after, LutStep) and after.inputs == (step.output,):
+        if isinstance(after, LutStep) and after.inputs == (step.output,) and isinstance(after.lut, Lut):
             return after.lut
     return sigmoid_table(spec, quantization_of(compiled.network.tensors[step.output]))
 

@@ -120,6 +120,25 @@ def test_a_missing_key_is_located_at_its_parent(chip: Write) -> None:
             "array: {weight_bits: 4}\nquantization: {layers: {conv1: {weight_bits: 5}}}",
             "3:46: quantization.layers.conv1.weight_bits: 5 bits do not fit array.weight_bits 4; allowed: 2 to 4",
         ),
+        (
+            "activation_lut: {interpolation: tflite_int16}",
+            "2:17: activation_lut.entries: 256 with interpolation tflite_int16 and output_bits 8; allowed: powers of "
+            "two from 4 to 128",
+        ),
+        (
+            "activation_lut: {interpolation: tflite_int16, entries: 100, output_bits: 16}",
+            "2:56: activation_lut.entries: 100 with interpolation tflite_int16 and output_bits 16; allowed: powers of "
+            "two from 4 to 32768",
+        ),
+        (
+            "activation_lut: {interpolation: tflite_int16, entries: 4, output_bits: 7}",
+            "2:72: activation_lut.output_bits: 7 with interpolation tflite_int16; allowed: 8 to 16",
+        ),
+        (
+            "activation_lut: {interpolation: tflite_int16, entries: 16, input_range: [-4, 4]}",
+            "2:73: activation_lut.input_range: [-4, 4] with interpolation tflite_int16, whose range is fixed; "
+            "allowed: [-8, 8]",
+        ),
     ],
 )
 def test_rules_between_keys_are_located_at_the_key_to_blame(chip: Write, line: str, problem: str) -> None:

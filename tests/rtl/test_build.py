@@ -106,3 +106,10 @@ def test_without_yosys_one_line_says_how_to_get_it(monkeypatch):
     params = array_params(4, 4, "output_stationary", weight_bits=8, activation_bits=8, guard_bits=4)
     with pytest.raises(ConfigError, match=r"^Yosys is not installed; get it with `apt install yosys`$"):
         area(params)
+
+
+@pytest.mark.skipif(shutil.which("yosys") is None, reason="Yosys is not installed (apt install yosys)")
+def test_the_area_of_a_table_without_rtl_is_refused():
+    params = array_params(4, 4, "output_stationary", weight_bits=8, activation_bits=8, guard_bits=4)
+    with pytest.raises(ConfigError, match=r"^no RTL of interpolation tflite_int16; allowed: none, linear$"):
+        area(params, lut=LutOptions(output_bits=16, interpolation="tflite_int16"))

@@ -10,6 +10,7 @@ from model_builder import ABSENT, Graph, Operator, Tensor
 from operator_models import random_quantization
 from product_models import random_scale
 
+from hwsim.numerics.lstm import StateGrids
 from hwsim.numerics.tflite.lstm_build import LstmTensors
 from hwsim.oracles.ask import Case
 
@@ -31,16 +32,16 @@ def random_lstm(random: np.random.Generator) -> LstmModel:
     batch, time, inputs, cells = (int(size) for size in random.integers(1, [4, 9, 20, 16]))
     exponent = -int(random.integers(9, 16))
     input_quantization = random_quantization(random, 8, 5e-3, 5e-2)
+    clip = float(np.float32(random.choice([0.0, 0.0, 10.0, random.uniform(0.01, 3.0)])))
+    states = StateGrids(random_quantization(random, 8, 4e-3, 2e-2), 2.0**exponent, clip)
     tensors = LstmTensors(
         input=input_quantization,
-        hidden=random_quantization(random, 8, 4e-3, 2e-2),
-        cell_scale=2.0**exponent,
+        states=states,
         input_weights=[random.integers(-127, 128, (cells, inputs)) for _ in range(4)],
         recurrent_weights=[random.integers(-127, 128, (cells, cells)) for _ in range(4)],
         biases=[random.integers(-3000, 3000, cells) for _ in range(4)],
         input_weight_scales=[random_scale(random, 1e-3, 3e-2) for _ in range(4)],
         recurrent_weight_scales=[random_scale(random, 1e-3, 3e-2) for _ in range(4)],
-        cell_clip=float(np.float32(random.choice([0.0, 0.0, 10.0, random.uniform(0.01, 3.0)]))),
     )
     time_major = bool(random.integers(2))
     codes = random.integers(-128, 128, (time, batch, inputs) if time_major else (batch, time, inputs))
@@ -66,16 +67,16 @@ def _graph(tensors: LstmTensors, shape: tuple[int, ...], batch: int, *, time_maj
     pairs = zip(tensors.biases, scales, strict=True)
     operands += [graph.constant(bias.astype(np.int32), scale) for bias, scale in pairs]
     operands += [ABSENT] * 2
-    hidden = (float(tensors.hidden.scale), int(tensors.hidden.zero_point))
+    hidden = (float(tensors.states.hidden.scale), int(tensors.states.hidden.zero_point))
     operands.append(graph.add(Tensor((batch, cells), "int8", *hidden, variable=True)))
-    operands.append(graph.add(Tensor((batch, cells), "int16", tensors.cell_scale, variable=True)))
+    operands.append(graph.add(Tensor((batch, cells), "int16", tensors.states.cell_scale, variable=True)))
     operands += [ABSENT] * 4
     output = graph.add(Tensor((*shape[:2], cells), "int8", *hidden))
     intermediates = [graph.add(Tensor((0,), "int16", 2.0**-12)) for _ in range(4)]
     intermediates.append(graph.add(Tensor((0,), "int8", *hidden)))
     options = schema.UnidirectionalSequenceLSTMOptionsT()
     options.fusedActivationFunction = schema.ActivationFunctionType.TANH
-    options.cellClip, options.timeMajor = tensors.cell_clip, time_major
+    options.cellClip, options.timeMajor = tensors.states.cell_clip, time_major
     operator = Operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [output], options, intermediates)
     graph.operators, graph.inputs, graph.outputs = [operator], [x], [output]
     return graph

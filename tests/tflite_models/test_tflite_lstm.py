@@ -17,8 +17,9 @@ from lstm_models import LstmModel, random_lstm
 from product_models import quantization
 
 from hwsim.errors import UnsupportedError
+from hwsim.numerics.lstm import StateGrids, next_state
 from hwsim.numerics.requantize import Requantizer, RequantizerOptions
-from hwsim.numerics.tflite.lstm import exact_product, lstm_cell_update, lstm_gates, lstm_sequence
+from hwsim.numerics.tflite.lstm import exact_product, lstm_gates, lstm_sequence
 from hwsim.numerics.tflite.lstm_build import LstmTensors, build_lstm
 from hwsim.numerics.tflite.profiles import PROFILES, Profile
 from hwsim.numerics.tflite.schemes import scheme_name
@@ -52,11 +53,11 @@ def test_a_sequence_is_its_steps() -> None:
     codes = np.swapaxes(built.codes, 0, 1) if built.time_major else built.codes
     run = lstm_sequence(lstm, codes, keep_steps=True)
     state = lstm.initial_state(len(codes))
-    assert np.all(state.hidden == built.tensors.hidden.zero_point)
+    assert np.all(state.hidden == built.tensors.states.hidden.zero_point)
     for time, step in enumerate(run.steps):
         input_sums = exact_product(codes[:, time], lstm.input_weights)
         gates = lstm_gates(lstm, input_sums, exact_product(state.hidden, lstm.recurrent_weights))
-        state = lstm_cell_update(lstm, gates, state)
+        state = next_state(lstm.arithmetic, gates, state)
         assert np.array_equal(gates.pre_activations, step.gates.pre_activations)
         assert np.array_equal(state.cell, step.state.cell)
         assert np.array_equal(state.hidden, run.hidden[:, time])
@@ -77,7 +78,8 @@ def test_the_array_may_compute_the_products() -> None:
 
 
 def test_a_cell_scale_that_is_no_power_of_two_is_refused() -> None:
-    tensors = replace(models()[0].tensors, cell_scale=0.001)
+    tensors = models()[0].tensors
+    tensors = replace(tensors, states=replace(tensors.states, cell_scale=0.001))
     text = r"LSTM cell scale 0\.001; available: powers of two, 2\*\*-15 to 2\*\*-9"
     with pytest.raises(UnsupportedError, match=text):
         build_lstm("tflm", tensors)
@@ -115,14 +117,16 @@ class TrainedModel:
         operands = self.lstm.inputs
         return LstmTensors(
             input=quantization(self.scale(operands[0]), self.zero_point(operands[0])),
-            hidden=quantization(self.scale(operands[18]), self.zero_point(operands[18])),
-            cell_scale=self.scale(operands[19]),
+            states=StateGrids(
+                quantization(self.scale(operands[18]), self.zero_point(operands[18])),
+                self.scale(operands[19]),
+                self.lstm.builtinOptions.cellClip,
+            ),
             input_weights=[self.codes(number, np.int8) for number in operands[1:5]],
             recurrent_weights=[self.codes(number, np.int8) for number in operands[5:9]],
             biases=[self.codes(number, np.int32) for number in operands[12:16]],
             input_weight_scales=[self.scale(number) for number in operands[1:5]],
             recurrent_weight_scales=[self.scale(number) for number in operands[5:9]],
-            cell_clip=self.lstm.builtinOptions.cellClip,
         )
 
     def logits(self, hidden: np.ndarray, profile: Profile) -> np.ndarray:

@@ -15,9 +15,10 @@ from hwsim.network.operators.windows import axis, image, window_elements
 from hwsim.network.steps import ClampStep, LutStep, MaxStep, MoveStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
-from hwsim.numerics.lut import FUNCTIONS, build_lut
+from hwsim.numerics.lut import FUNCTIONS
 from hwsim.numerics.requantize import Activation, activation_range
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.sigmoid_lut import build_function_lut
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class LutFunction(Operator):
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Tabulate the function for this input and output quantization."""
         source, output = quantization_of(tensors[self.input]), quantization_of(tensors[self.output])
-        lut = build_lut(FUNCTIONS[self.function], source, output, options.lut)
+        lut = build_function_lut(self.function, source, output, options.lut)
         return LutStep(self.name, self.inputs, self.output, tensors[self.output].shape, lut)
 
 

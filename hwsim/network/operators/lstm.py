@@ -1,4 +1,4 @@
-"""The integer LSTM, unrolled: for each time step two products on the array and one cell update on the vector unit.
+"""The steps of an integer LSTM: for each time step two products on the array and one cell update on the vector unit.
 
 A state tensor of shape (2, cells) holds the hidden state's codes and then the cell state's. Between the steps it lies
 in DRAM like every tensor that several layers read.
@@ -7,64 +7,54 @@ in DRAM like every tensor that several layers read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 
 from hwsim.counts import Counts
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.gather import RowsGather
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
-from hwsim.network.steps import MatmulStep
+from hwsim.network.steps import FunctionStep, MatmulStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray, IntFormat
-from hwsim.numerics.requantize import Requantizer, RequantizerOptions, Scheme
-from hwsim.numerics.rounding import FloatArray
-from hwsim.numerics.tflite.lstm import GATES, IntegerLstm, LstmState, lstm_cell_update, lstm_gates
-from hwsim.numerics.tflite.lstm_build import LstmTensors, build_lstm
-from hwsim.numerics.tflite.multipliers import wrap32
-from hwsim.numerics.tflite.profiles import Profile
+from hwsim.numerics.lstm import (
+    GATES,
+    CellArithmetic,
+    LstmState,
+    StateGrids,
+    build_cell_arithmetic,
+    gate_values,
+    next_state,
+)
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.requantize import Requantizer
+from hwsim.numerics.tflite.lstm_build import LitertGateRounding, profile_arithmetic
+from hwsim.numerics.tflite.schemes import ProductOperator
 
-SUM_FORMAT = IntFormat(32)
-
-
-class RawSums(Scheme):
-    """No multiplication: sums leave as 32-bit integers."""
-
-    @classmethod
-    def build(
-        cls,
-        input_scale: float,  # noqa: ARG003 (there is nothing to choose)
-        weight_scale: FloatArray,  # noqa: ARG003
-        output_scale: float,  # noqa: ARG003
-        options: RequantizerOptions,  # noqa: ARG003
-    ) -> Self:
-        """Return the scheme."""
-        return cls()
-
-    def scale(self, accumulators: IntArray) -> IntArray:
-        """Keep 32 bits."""
-        return wrap32(accumulators)
-
-    def columns(self, columns: slice) -> Self:  # noqa: ARG002
-        """Return the scheme of some output channels: the same."""
-        return self
+UNSATURATED = IntFormat(32)
+PROFILE_BITS = 8
+PARTS = 2  # of a state: hidden and cell
 
 
 @dataclass(frozen=True)
-class GateSums(MatmulOperator):
-    """``W x`` or ``R h`` of all gates, raw codes by raw codes: (1, depth) by (depth, 4 cells), as 32-bit sums.
+class GateProduct(MatmulOperator):
+    """``W x + b`` or ``R h`` of all gates: (1, depth) by (depth, 4 cells), requantized to pre-activations.
 
-    It reads ``depth`` elements of its input from ``first`` on.
+    It reads ``depth`` elements of its input from ``first`` on, codes of the quantization ``source``.
     """
 
     first: int = 0
     depth: int = 0
     columns: int = 0
-    activation_zero_point: int = 0
+    source: Quantization | None = None
+    is_recurrent: bool = False
+
+    product: ClassVar[ProductOperator] = "fully_connected"
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(4 cells,)."""
@@ -74,36 +64,53 @@ class GateSums(MatmulOperator):
         """The elements in order."""
         return RowsGather(1, self.depth, self.first)
 
+    def input_quantization(self, tensors: Mapping[str, Tensor]) -> Quantization:  # noqa: ARG002
+        """That of the elements, which may be only a part of the input.
+
+        Raises:
+            ConfigError: it is not known.
+        """
+        if self.source is None:
+            raise ConfigError(f"layer {self.name}: input is not quantized")
+        return self.source
+
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> MatmulStep:
-        """Lay out the weights; where zero points are subtracted in front of the PEs, they are added back after them."""
-        weight = tensors[self.weight]
-        matrix = self.weight_matrix(np.asarray(weight.data, np.int64))
-        bias = np.zeros((1, self.columns), np.int64)
-        if options.zero_point == "operand":
-            bias += self.activation_zero_point * matrix.sum(axis=1)
-        return MatmulStep(
-            name=self.name,
-            inputs=self.inputs,
-            output=self.output,
-            output_shape=tensors[self.output].shape,
-            gather=self.gather(tensors[self.input].shape),
-            weights=np.asarray(matrix),
-            bias=bias,
-            activation_format=IntFormat(8),
-            weight_format=quantization_of(weight).format,
-            activation_zero_point=self.activation_zero_point,
-            weight_zero_point=np.asarray(0),
-            zero_point=options.zero_point,
-            bias_mode="requantizer",
-            requantizer=Requantizer(RawSums(), 0, SUM_FORMAT.min, SUM_FORMAT.max),
-            output_format=SUM_FORMAT,
-            weight_name=self.weight,
-        )
+        """Lay out the product. LiteRT adds R h to W x before it saturates to 16 bits: there R h leaves in 32 bits.
+
+        Raises:
+            UnsupportedError: operands that a rounding profile has no arithmetic for.
+        """
+        if options.profile is not None:
+            self._check_profile(tensors, options.profile)
+        step = super().lower(tensors, options)
+        if options.profile in (None, "tflm"):
+            return step
+        word = UNSATURATED if self.is_recurrent else step.output_format
+        inputs, weights = self.input_quantization(tensors), quantization_of(tensors[self.weight])
+        output_scale = float(quantization_of(tensors[self.output]).scale)
+        scheme = LitertGateRounding.build(float(inputs.scale), weights.scale, output_scale, options.requantizer)
+        return replace(step, requantizer=Requantizer(scheme, 0, word.min, word.max), output_format=word)
+
+    def _check_profile(self, tensors: Mapping[str, Tensor], profile: str) -> None:
+        """Refuse operands other than int8, and scales that are not one for each gate."""
+        inputs, weights = self.input_quantization(tensors), quantization_of(tensors[self.weight])
+        where = f"layer {self.name}: LSTM in profile '{profile}'"
+        for what, grid in (("inputs", inputs), ("weights", weights)):
+            word = grid.format
+            if not word.signed or word.bits > PROFILE_BITS:
+                kind = "signed" if word.signed else "unsigned"
+                raise UnsupportedError(f"{where} with {kind} {what} of {word.bits} bits; available: signed, up to 8")
+        if np.any(weights.zero_point):
+            raise UnsupportedError(f"{where} with asymmetric weights; available: symmetric")
+        if np.any(np.ptp(weights.scale.reshape(len(GATES), -1), axis=1)):
+            raise UnsupportedError(f"{where} with a scale for each channel; available: granularity per_tensor")
 
 
 @lru_cache(maxsize=16)
-def _built(profile: Profile, constants: LstmTensors) -> IntegerLstm:
-    return build_lstm(profile, constants)
+def _arithmetic(options: LoweringOptions, grids: StateGrids) -> CellArithmetic:
+    if options.profile is not None:
+        return profile_arithmetic(options.profile, grids)
+    return build_cell_arithmetic(grids, options.requantizer, options.lut)
 
 
 @dataclass(frozen=True)
@@ -115,47 +122,55 @@ class LstmStart(QuantizedOperator):
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(2, cells)."""
-        return (2, self.cells)
+        return (PARTS, self.cells)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
         """Fill the state."""
-        state = np.zeros((len(values[0]), 2, self.cells), np.int64)
+        state = np.zeros((len(values[0]), PARTS, self.cells), np.int64)
         state[:, 0] = self.hidden_zero_point
         return state
 
 
 @dataclass(frozen=True, eq=False)
 class LstmCell(QuantizedOperator):
-    """The next state from the sums of ``W x`` and ``R h`` and the state before."""
+    """The next state from ``W x + b``, ``R h`` and the state before: `gate_values` and `next_state`."""
 
-    lstm: LstmTensors | None = None
+    grids: StateGrids | None = None
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The state's."""
         return shapes[2]
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
-        """`lstm_gates` and `lstm_cell_update`."""
-        assert self.lstm is not None  # noqa: S101  (a default only because the fields before have one)
-        layer = _built(operands.profile, self.lstm)
-        input_sums, recurrent_sums, state = values
-        gates = lstm_gates(layer, input_sums, recurrent_sums)
-        after = lstm_cell_update(layer, gates, LstmState(state[:, 0], state[:, 1]))
+        """By a rounding profile, or by the machine's own requantizer and LUT."""
+        arithmetic = self._arithmetic(operands.options)
+        input_part, recurrent_part, state = values
+        gates = gate_values(arithmetic, input_part, recurrent_part)
+        after = next_state(arithmetic, gates, LstmState(state[:, 0], state[:, 1]))
         return np.stack([after.hidden, after.cell], axis=1)
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
-        """Per gate two rescaled sums and a look-up; per cell three products, their sum, and one more look-up."""
-        cells = output[1]
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
+        """Bind the arithmetic, and count what it does.
+
+        Per gate a sum and a look-up; per cell three products, each rescaled, two sums and one more look-up.
+        """
+        step = super().lower(tensors, options)
+        assert isinstance(step, FunctionStep)  # noqa: S101  (as of every such operator)
+        arithmetic, cells = self._arithmetic(options), step.output_shape[1]
         gates = len(GATES) * cells
-        multiplications = 2 * gates + 6 * cells  # each of the three products is rescaled by another multiplication
-        return Counts(
+        actions = Counts(
             {
-                ("vector_unit", "multiply"): multiplications,
-                ("vector_unit", "shift"): multiplications,
-                ("vector_unit", "add"): 3 * gates + 2 * cells,
-                ("activation_lut", "lookup"): gates + cells,
+                ("vector_unit", "multiply"): 3 * cells * (1 + arithmetic.multiplications_per_rescale),
+                ("vector_unit", "shift"): 3 * cells,
+                ("vector_unit", "add"): gates + 2 * cells,
+                ("activation_lut", "lookup"): (gates + cells) * arithmetic.reads_per_lookup,
             }
         )
+        return replace(step, actions=actions)
+
+    def _arithmetic(self, options: LoweringOptions) -> CellArithmetic:
+        assert self.grids is not None  # noqa: S101  (a default only because the fields before have one)
+        return _arithmetic(options, self.grids)
 
 
 @dataclass(frozen=True)
@@ -164,14 +179,12 @@ class LstmHidden(QuantizedOperator):
 
     shape: Shape = ()
 
+    actions: ClassVar[Mapping[str, int]] = {"move": 1}
+
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
-        """As the file has it: (1, steps, cells) or (steps, 1, cells)."""
+        """(steps, cells), in a file also with an axis of 1 before or between."""
         return self.shape
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
         """Take the hidden half of every state."""
         return np.stack([state[:, 0] for state in values], axis=1)
-
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
-        """One move an element."""
-        return Counts({("vector_unit", "move"): int(np.prod(output))})

@@ -53,6 +53,10 @@ class MatmulOperator(Operator):
         """Weight, and bias if there is one."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
+    def input_quantization(self, tensors: Mapping[str, Tensor]) -> Quantization:
+        """Return how the elements that the product reads stand for reals: as the whole input does."""
+        return quantization_of(tensors[self.input])
+
     @abstractmethod
     def gather(self, input_shape: Shape) -> Gather | IntArray:
         """Return which input element is each operand, (groups, out_rows, depth)."""
@@ -78,7 +82,7 @@ class MatmulOperator(Operator):
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> MatmulStep:
         """Fold the constants of the zero points into the bias and build the requantizer."""
         weight = tensors[self.weight]
-        inputs, weights = quantization_of(tensors[self.input]), quantization_of(weight)
+        inputs, weights = self.input_quantization(tensors), quantization_of(weight)
         output = quantization_of(tensors[self.output])
         matrices = np.asarray(self.weight_matrix(np.asarray(weight.data, np.int64)))
         bias = np.zeros((self.groups, matrices.shape[2]), np.int64)

@@ -1,4 +1,4 @@
-"""Operators off the array that work on codes by a rounding profile: what files that are quantized already hold."""
+"""Operators off the array that work on codes: what files that are quantized already hold, and integer LSTMs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,23 @@ Values = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """What an operator computes with: the quantizations of its operands and of its output, and shapes."""
+    """What an operator computes with: the quantizations of its operands and of its output, shapes, the hardware."""
 
     grids: tuple[Quantization | None, ...]
     output_grid: Quantization | None
     output_shape: Shape
-    profile: Profile
+    options: LoweringOptions
+
+    @property
+    def profile(self) -> Profile:
+        """Whose arithmetic to follow.
+
+        Raises:
+            UnsupportedError: nobody's: the operator has no arithmetic of hwsim's own.
+        """
+        if self.options.profile is None:
+            raise UnsupportedError("needs a rounding profile")
+        return self.options.profile
 
     @property
     def source(self) -> Quantization:
@@ -91,14 +102,12 @@ class QuantizedOperator(Operator):
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Bind constants and quantizations."""
-        if options.profile is None:
-            raise UnsupportedError(f"layer {self.name}: needs a rounding profile")
         output = tensors[self.output]
         operands = Operands(
             tuple(tensors[name].quantization for name in self.operands),
             output.quantization,
             output.shape,
-            options.profile,
+            options,
         )
         shapes = [tensors[name].shape for name in self.operands]
         inputs = tuple(name for name in self.operands if tensors[name].data is None)

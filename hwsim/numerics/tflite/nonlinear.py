@@ -6,14 +6,14 @@ A table is as exact as the kernel that it was made from, and one look-up per val
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from hwsim.errors import UnsupportedError
 from hwsim.numerics.fixed_point import Multiplier
-from hwsim.numerics.formats import IntArray, IntFormat
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.lut import CodeTable, every_code
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import round_half_away
 from hwsim.numerics.tflite import gemmlowp
@@ -34,18 +34,6 @@ _TABLE_STEPS = 3 * 4096  # steps of the interpolated table's argument in 1.0
 _MULTIPLIER_LIMIT = 32767 / 2
 
 
-@dataclass(frozen=True, eq=False)
-class CodeTable:
-    """The output code of every input code, from the format's least on."""
-
-    values: IntArray
-    format: IntFormat
-
-    def look_up(self, codes: IntArray) -> IntArray:
-        """Return the output codes."""
-        return self.values[codes - self.format.min]
-
-
 def nonlinear_table(
     function: NonlinearFunction, profile: Profile, source: Quantization, output: Quantization
 ) -> CodeTable:
@@ -61,7 +49,7 @@ def nonlinear_table(
     bits = source.format.bits
     if bits not in (8, 16) or output.format.bits != bits:
         raise UnsupportedError(f"{function} of {bits}-bit codes to {output.format.bits} bits; available: 8 or 16")
-    codes = np.arange(source.format.min, source.format.max + 1, dtype=np.int64)
+    codes = every_code(source.format)
     if bits == 16:
         rule = nonlinear_16 if profile in ("tflm", "litert_reference") else optimized_16
         return CodeTable(rule(function, codes, float(source.scale)), INT16)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
-from hwsim.network.operators.lstm import GateSums, LstmCell, LstmHidden, LstmStart
-from hwsim.network.operators.moves import Index
+from hwsim.network.operators.lstm_unroll import QuantizedLstm, all_hidden, last_state, unroll
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, IntFormat
+from hwsim.numerics.lstm import GATES, StateGrids
 from hwsim.numerics.quantization import Quantization
-from hwsim.numerics.tflite.lstm_build import LstmTensors
 from hwsim.readers.tflite.model import NO_TENSOR, FileTensor
 from hwsim.readers.tflite.source import Source
 
@@ -22,7 +19,6 @@ HIDDEN, CELL = 18, 19
 INPUTS = 24
 LEFT_OUT = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection, layer normalization
 TANH = 4
-MAX_STEPS = 4096
 
 
 def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
@@ -34,40 +30,33 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     """
     _check_variant(source)
     steps, inputs, cells = _check_sizes(source)
-    lstm = _constants(source)
-    prefix, sequence, name = source.output, str(source.tensor(0).index), source.name
-    columns = 4 * cells
+    prefix = source.output
     weights = [
-        _weights(f"{prefix}.{part}", _codes(source, where))
+        _weights(source, f"{prefix}.{part}", where)
         for part, where in (("input_weights", INPUT_WEIGHTS), ("recurrent_weights", RECURRENT_WEIGHTS))
     ]
-    zero_x, zero_h = int(lstm.input.zero_point), int(lstm.hidden.zero_point)
-    state = f"{prefix}.state"
-    tensors, states = [*weights, _state(state, cells, lstm)], []
-    start = LstmStart(f"{name}_start", (sequence,), state, (sequence,), cells, zero_h)
-    operators: list[Operator] = [start]
-    for step in range(steps):
-        at, before = f"{prefix}.{step}", state
-        sums, state = (f"{at}.input_sums", f"{at}.recurrent_sums"), f"{at}.state"
-        first = GateSums(
-            f"{name}_input_{step}", (sequence,), sums[0], weights[0].name,
-            first=step * inputs, depth=inputs, columns=columns, activation_zero_point=zero_x,
-        )  # fmt: skip
-        second = GateSums(
-            f"{name}_recurrent_{step}", (before,), sums[1], weights[1].name,
-            depth=cells, columns=columns, activation_zero_point=zero_h,
-        )  # fmt: skip
-        operands = (*sums, before)
-        operators += [first, second, LstmCell(f"{name}_cell_{step}", operands, state, operands, lstm)]
-        tensors += [*(Tensor(sum_, (columns,), is_internal=True) for sum_ in sums), _state(state, cells, lstm)]
-        states.append(state)
-    every = tuple(states)
-    operators.append(LstmHidden(f"{name}_hidden", every, source.output, every, _output(source).shape))
-    for part, place in enumerate((HIDDEN, CELL)):
-        variable = str(source.tensor(place).index)
-        operators.append(Index(f"{name}_last_{part}", (state,), variable, (state,), 0, part))
-        tensors.append(Tensor(variable, (cells,), quantization=_grid(source.tensor(place))))
-    return operators, tensors
+    bias = np.concatenate(_codes(source, BIASES))
+    constants = [*weights, Tensor(f"{prefix}.bias", bias.shape, bias, is_internal=True)]
+    lstm = QuantizedLstm(
+        source.name,
+        prefix,
+        str(source.tensor(0).index),
+        _grid(source.tensor(0)),
+        _states(source),
+        steps,
+        inputs,
+        cells,
+        *(constant.name for constant in constants),
+    )
+    built = unroll(lstm)
+    variables = [source.tensor(place) for place in (HIDDEN, CELL)]
+    operators = [
+        *built.operators,
+        all_hidden(lstm, built.states, source.output, _output(source).shape),
+        *(last_state(lstm, built.states, part, str(one.index)) for part, one in enumerate(variables)),
+    ]
+    last = [Tensor(str(one.index), (cells,), quantization=_grid(one)) for one in variables]
+    return operators, [*constants, *built.tensors, *last]
 
 
 def _check_variant(source: Source) -> None:
@@ -100,37 +89,21 @@ def _check_sizes(source: Source) -> tuple[int, int, int]:
     states = {source.tensor(place).shape for place in (HIDDEN, CELL)}
     if not fits or states != {(1, cells)} or output != (*shape[:2], cells) or min(steps, inputs, cells) < 1:
         raise ConfigError(f"{label}: weights, biases, states and output of shapes that do not go together")
-    if steps > MAX_STEPS:
-        raise UnsupportedError(f"{label}: {steps} time steps; allowed: {MAX_STEPS}")
     return steps, inputs, cells
 
 
-def _constants(source: Source) -> LstmTensors:
+def _states(source: Source) -> StateGrids:
     clip = float(source.operator.options["CellClip"])
     if not np.isfinite(clip):
         raise ConfigError(f"{source.operator.label}: cell clip {clip}")
     hidden, output = _grid(source.tensor(HIDDEN)), _grid(_output(source))
     if hidden.scale != output.scale or hidden.zero_point != output.zero_point:
         raise UnsupportedError(f"{source.operator.label}: hidden state and output of other scales or zero points")
-    return LstmTensors(
-        _grid(source.tensor(0)),
-        hidden,
-        float(_grid(source.tensor(CELL)).scale),
-        _codes(source, INPUT_WEIGHTS),
-        _codes(source, RECURRENT_WEIGHTS),
-        _codes(source, BIASES),
-        input_weight_scales=_scales(source, INPUT_WEIGHTS),
-        recurrent_weight_scales=_scales(source, RECURRENT_WEIGHTS),
-        cell_clip=clip,
-    )
+    return StateGrids(hidden, float(_grid(source.tensor(CELL)).scale), clip)
 
 
 def _codes(source: Source, where: slice) -> list[IntArray]:
     return [np.asarray(one.data, np.int64) for one in _tensors(source, where)]
-
-
-def _scales(source: Source, where: slice) -> list[float]:
-    return [float(_grid(one).scale) for one in _tensors(source, where)]
 
 
 def _tensors(source: Source, where: slice) -> list[FileTensor]:
@@ -153,12 +126,10 @@ def _grid(tensor: FileTensor) -> Quantization:
     return Quantization(tensor.scales.reshape(()), tensor.zero_points.reshape(()), word)
 
 
-def _weights(name: str, parts: Sequence[np.ndarray]) -> Tensor:
-    """Return the weights of all gates as (depth, 4 cells)."""
-    data = np.concatenate([part.T for part in parts], axis=1)
-    return Tensor(name, data.shape, data, Quantization(np.asarray(1.0), np.asarray(0), IntFormat(8)), is_internal=True)
-
-
-def _state(name: str, cells: int, lstm: LstmTensors) -> Tensor:
-    grid = Quantization(np.asarray(lstm.cell_scale), np.asarray(0), IntFormat(16))
-    return Tensor(name, (2, cells), quantization=grid, is_internal=True)
+def _weights(source: Source, name: str, where: slice) -> Tensor:
+    """Return the weights of all gates as (depth, 4 cells); each gate has one scale."""
+    data = np.concatenate([codes.T for codes in _codes(source, where)], axis=1)
+    cells = data.shape[1] // len(GATES)
+    scales = np.repeat([float(_grid(one).scale) for one in _tensors(source, where)], cells)
+    grid = Quantization(scales, np.zeros(scales.shape, np.int64), IntFormat(8), axis=1)
+    return Tensor(name, data.shape, data, grid, is_internal=True)
