@@ -255,7 +255,8 @@ def list_names(
         str,
         typer.Argument(
             metavar="KIND",
-            help="architectures, sweeps, workloads, dataflows, energy-tables, calibrators or requantization-schemes.",
+            help="architectures, sweeps, workloads, dataflows, energy-tables, calibrators, requantization-schemes "
+            "or formats (of numbers).",
         ),
     ],
     as_json: AsJson = False,

@@ -12,6 +12,7 @@ from hwsim.config.load import load_arch, load_workload_spec
 from hwsim.config.shipped import ARCHITECTURE, SWEEP, WORKLOAD
 from hwsim.registry import CALIBRATORS, REQUANTIZATION_SCHEMES, load, names
 
+FORMATS = "formats"
 _DATAFLOWS = {
     "output_stationary": "sums stay in the PEs; activations flow right, weights flow down",
     "weight_stationary": "weights stay in the PEs; activations flow right, sums flow down",
@@ -25,7 +26,12 @@ def print_names(kind: str, *, as_json: bool) -> None:
     Raises:
         ConfigError: no such kind.
     """
-    descriptions = _KINDS[one_of(kind, list(_KINDS), "kind")]()
+    if one_of(kind, [*_KINDS, FORMATS], "kind") == FORMATS:
+        from hwsim.cli.formats_text import print_formats
+
+        print_formats(as_json=as_json)
+        return
+    descriptions = _KINDS[kind]()
     if as_json:
         print_json([{"name": name, "description": text} for name, text in descriptions.items()])
     else:

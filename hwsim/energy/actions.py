@@ -40,6 +40,33 @@ class IntAdd(Spec):
         return self.pj_per_bit * bits + self.pj_constant
 
 
+class FloatMultiply(Spec):
+    """Floating-point multiplier: ``pj_per_square_bit * significand_bits**2 + pj_constant`` pJ.
+
+    ``published`` names the formats whose figures determine the coefficients; others lie on the curve through them.
+    """
+
+    pj_per_square_bit: Picojoules
+    pj_constant: float
+    published: Annotated[tuple[Name, ...], ListInput]
+
+    def energy_pj(self, significand_bits: int) -> float:
+        """Return the energy of one multiplication of operands of this precision."""
+        return self.pj_per_square_bit * significand_bits**2 + self.pj_constant
+
+
+class FloatAdd(Spec):
+    """Floating-point adder: ``pj_per_bit * significand_bits + pj_constant`` pJ; ``published`` as for the multiplier."""
+
+    pj_per_bit: Picojoules
+    pj_constant: float
+    published: Annotated[tuple[Name, ...], ListInput]
+
+    def energy_pj(self, significand_bits: int) -> float:
+        """Return the energy of one addition at this precision."""
+        return self.pj_per_bit * significand_bits + self.pj_constant
+
+
 class PerBit(Spec):
     """An action whose energy is proportional to its width: ``pj_per_bit * bits`` pJ."""
 
@@ -97,6 +124,8 @@ class Actions(Spec):
 
     int_multiply: IntMultiply | None = None
     int_add: IntAdd | None = None
+    float_multiply: FloatMultiply | None = None
+    float_add: FloatAdd | None = None
     sram_access: SramAccess | None = None
     dram_access: PerBit | None = None
     register_write: PerBit | None = None

@@ -66,6 +66,14 @@ class EnergyTable:
         """Return the energy of one integer addition at this width."""
         return self._entry("int_add", self.actions.int_add).energy_pj(bits)
 
+    def float_multiply_pj(self, significand_bits: int) -> float:
+        """Return the energy of one floating-point multiplication of operands of this precision."""
+        return self._entry("float_multiply", self.actions.float_multiply).energy_pj(significand_bits)
+
+    def float_add_pj(self, significand_bits: int) -> float:
+        """Return the energy of one floating-point addition at this precision."""
+        return self._entry("float_add", self.actions.float_add).energy_pj(significand_bits)
+
     def register_write_pj(self, bits: int) -> float:
         """Return the energy of writing one register of this width."""
         return self._entry("register_write", self.actions.register_write).energy_pj(bits)

@@ -137,7 +137,7 @@ def problems_of(path: Path) -> tuple[str, ...]:
 def test_every_problem_of_a_broken_table_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     actions = "{dram_access: {pj_per_bit: -1}, shft: {pj_per_bit: 1}, int_add: {pj_per_bit: 1}}"
     path = write_table(tmp_path, actions)
-    known = "int_multiply, int_add, sram_access, dram_access, register_write, shift, compare"
+    known = "int_multiply, int_add, float_multiply, float_add, sram_access, dram_access, register_write, shift, compare"
     assert problems_of(path) == (
         f"{path}:4:37: actions.dram_access.pj_per_bit: -1 is out of range; allowed: at least 0",
         f"{path}:4:42: actions.shft: unknown key; allowed: {known}; did you mean 'shift'?",
