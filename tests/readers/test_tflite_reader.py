@@ -71,7 +71,7 @@ def test_all_unsupported_operators_and_types_are_listed_at_once(tmp_path: Path) 
     content = file.build([source, real], [unknown, other])
     assert refusal(tmp_path, content, UnsupportedError) == [
         "model.tflite: operator 0 (GATHER): no such operator here",
-        "model.tflite: operator 2 (ADD): tensor 3 is FLOAT32; allowed: INT8",
+        "model.tflite: operator 2 (ADD): tensor 3 is FLOAT32; allowed: INT8, INT16",
         "model.tflite: operator 3 (code 250): no such operator here",
         "model.tflite: 1 of 4 operators would run: ADD",
     ]

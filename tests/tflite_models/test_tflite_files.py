@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_samples import digits, images, model, wide_images
 from shared_files import shared
 
 from hwsim.config.load import load_arch
@@ -28,32 +28,17 @@ NETWORKS = {
     "catdog": 20,
     "rnnoise_INT8": 20,
     "trained_lstm_int8": 10,
+    "resnet8_static_wi8_ai16": 3,
 }
-
-
-def model(name: str) -> Path:
-    return shared("models", f"{name}.tflite")
-
-
-def images(samples: int) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(shared("models", "data", "cifar10_test_first761.npz"), allow_pickle=False) as data:
-        return (data["x"][:samples].astype(np.int64) - 128).astype(np.int8), data["y"][:samples].astype(np.int64)
-
-
-def digits(samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten digits as int8: the scale is 1/255, the zero point -128."""
-    pixels, labels = (
-        np.frombuffer(gzip.decompress(shared("models", "data", f"mnist_t10k-{name}").read_bytes()), np.uint8)
-        for name in ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
-    )
-    images = pixels[16:].reshape(-1, 28, 28)[:samples].astype(np.int64) - 128
-    return images.astype(np.int8), labels[8:][:samples].astype(np.int64)
+WIDE_ARRAY = "array.activation_bits=16"
 
 
 def samples_for(name: str, network: Network, count: int) -> dict[str, np.ndarray]:
     """Real samples where there are some, else random ones."""
     if name == "pretrainedResnet_quant":
         return {network.input: images(count)[0]}
+    if name == "resnet8_static_wi8_ai16":
+        return {network.input: wide_images(count)[0]}
     if name == "micro_speech_quantized":
         with np.load(shared("models", "data", "micro_speech_features.npz"), allow_pickle=False) as data:
             return {network.input: np.stack([data[word].reshape(-1) for word in data.files])}
@@ -73,7 +58,7 @@ def differences(path: Path, profile: str, inputs: dict[str, np.ndarray]) -> tupl
     """Return how many elements differ of all tensors that an interpreter shows, and how many there are."""
     workload = read_workload(path)
     network = workload.network
-    spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}"])
+    spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}", WIDE_ARRAY])
     ours = integer_tensors(spec, choose_samples(workload, inputs=inputs))
     given = [inputs[tensor].reshape(-1, *network.tensors[tensor].shape) for tensor in network.inputs]
     (answer,) = ask(profile, [Case(path.read_bytes(), given)])

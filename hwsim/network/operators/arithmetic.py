@@ -18,8 +18,6 @@ from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
 
 WHOLE = Window(1, 1, 1, 1, "valid")
 
-WHOLE = Window(1, 1, 1, 1, "valid")
-
 
 @dataclass(frozen=True)
 class _Binary(QuantizedOperator):
@@ -47,6 +45,8 @@ class Add(_Binary):
     """``a + b`` or ``a - b``: both rescaled to a common grid, and the sum to the output's."""
 
     subtract: bool = False
+    power_of_two: bool = False
+    """Whether 16-bit operands whose scales are all powers of two are only shifted, where a profile does so."""
 
     actions: ClassVar[Mapping[str, int]] = {"add": 1, "multiply": 3, "shift": 3}
 
@@ -59,6 +59,7 @@ class Add(_Binary):
             operands.output,
             self.activation,
             subtract=self.subtract,
+            power_of_two=self.power_of_two,
         )
         return rule.apply(*_aligned(values))
 
@@ -166,9 +167,9 @@ class Pool2d(QuantizedOperator):
         pool = pooling.average_pool if self.average else pooling.max_pool
         return pool(values[0][:, 0], self.window, *activation_clamp(operands.output, self.activation))
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One add or comparison for every element of a window but the first; a multiplication for the average."""
-        outputs = int(np.prod(output))
+        outputs = operands.outputs
         taps = outputs * (self.window.height * self.window.width - 1)
         if not self.average:
             return Counts({("vector_unit", "compare"): taps})
@@ -193,9 +194,9 @@ class Mean(QuantizedOperator):
         found = pooling.mean(operands.profile, values[0], axes, operands.source, operands.output)
         return found.reshape(-1, *operands.output_shape)
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:
         """An add for every element of the input, a multiplication and a shift for every one of the output."""
-        outputs = int(np.prod(output))
+        outputs = operands.outputs
         return Counts(
             {
                 ("vector_unit", "add"): int(np.prod(shapes[0])),

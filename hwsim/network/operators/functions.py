@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hwsim.counts import Counts
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.steps import VectorOrLut
@@ -14,10 +12,17 @@ from hwsim.network.tensor import Shape
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction, nonlinear_table
 from hwsim.numerics.tflite.softmax import build_softmax
 
+TABLE_BITS = 8  # codes up to here have a table with an entry for each of them
+
+
+def _entries(operands: Operands) -> int:
+    """Return how many entries of its table a look-up reads: one for codes of 8 bits, two to interpolate between."""
+    return 1 if operands.source.format.bits <= TABLE_BITS else 2
+
 
 @dataclass(frozen=True)
 class TableFunction(QuantizedOperator):
-    """Logistic or tanh of each element: one look-up, in a table with an entry for every code."""
+    """Logistic or tanh of each element, by look-up."""
 
     function: NonlinearFunction = "logistic"
 
@@ -34,9 +39,9 @@ class TableFunction(QuantizedOperator):
         """`nonlinear_table`."""
         return nonlinear_table(self.function, operands.profile, operands.source, operands.output).look_up(values[0])
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
-        """One look-up an element."""
-        return Counts({("activation_lut", "lookup"): int(np.prod(output))})
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
+        """One look-up an element; two of 16-bit codes, between whose entries the unit interpolates."""
+        return Counts({("activation_lut", "lookup"): operands.outputs * _entries(operands)})
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,19 @@ class Softmax(QuantizedOperator):
         """`build_softmax`."""
         return build_softmax(operands.profile, operands.source, operands.output, self.beta).apply(values[0])
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
-        """Greatest, difference, exponential by look-up, sum and scaling for each element; one reciprocal a row."""
-        elements = int(np.prod(output))
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
+        """Greatest, difference, exponential by look-up, sum and scaling for each element; one reciprocal a row.
+
+        16-bit codes take two entries a look-up, and their differences are rescaled to the table's grid.
+        """
+        elements, entries = operands.outputs, _entries(operands)
+        multiplications = elements * entries
         return Counts(
             {
                 ("vector_unit", "compare"): elements,
                 ("vector_unit", "add"): 2 * elements,
-                ("vector_unit", "multiply"): elements,
-                ("vector_unit", "shift"): elements,
-                ("activation_lut", "lookup"): elements + elements // output[-1],
+                ("vector_unit", "multiply"): multiplications,
+                ("vector_unit", "shift"): multiplications,
+                ("activation_lut", "lookup"): entries * (elements + elements // operands.output_shape[-1]),
             }
         )

@@ -21,7 +21,7 @@ from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.steps import FunctionStep, MatmulStep, Step
 from hwsim.network.tensor import Shape, Tensor
-from hwsim.numerics.formats import IntArray, IntFormat
+from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lstm import (
     GATES,
     CellArithmetic,

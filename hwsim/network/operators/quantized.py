@@ -44,6 +44,11 @@ class Operands:
         return self.options.profile
 
     @property
+    def outputs(self) -> int:
+        """Elements of the output."""
+        return int(np.prod(self.output_shape))
+
+    @property
     def source(self) -> Quantization:
         """The first operand's quantization."""
         return self.grid(0)
@@ -87,9 +92,9 @@ class QuantizedOperator(Operator):
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """Return the output (samples, *output shape) for operands (samples, *shape), constants as one sample."""
 
-    def work(self, shapes: Sequence[Shape], output: Shape) -> Counts:  # noqa: ARG002
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """Return the actions for one sample."""
-        outputs = int(np.prod(output))
+        outputs = operands.outputs
         return Counts({("vector_unit", action): count * outputs for action, count in self.actions.items()})
 
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
@@ -119,7 +124,7 @@ class QuantizedOperator(Operator):
             raise ConfigError(f"layer {self.name}: {problem}" for problem in error.problems) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"layer {self.name}: {error}") from None
-        actions = self.work(shapes, output.shape)
+        actions = self.work(shapes, operands)
         return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, self.unit)
 
 

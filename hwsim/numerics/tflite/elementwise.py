@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.numerics.fixed_point import Multiplier
+from hwsim.errors import UnsupportedError
+from hwsim.numerics.fixed_point import Multiplier, rounding_divide_by_power_of_two
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
-from hwsim.numerics.tflite.multipliers import Multiply, multiply_double, quantize_multiplier
+from hwsim.numerics.tflite.multipliers import INT16, Multiply, multiply_double, quantize_multiplier
 from hwsim.numerics.tflite.profiles import Profile, check_profile
-from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp, float32, mul_scale
+from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp, float32, mul_scale, power_of_two_of
 
 ADD_SHIFT = {8: 20, 16: 15}  # bits of headroom by operand width
 XNNPACK_ADD_BITS = 20
@@ -71,6 +72,28 @@ class FixedPointAdd(ElementwiseOperator):
         left = multiply_double((first - self.operands.first_zero_point) << self.shift, self.first)
         right = multiply_double((second - self.operands.second_zero_point) << self.shift, self.second)
         return self.operands.finish(multiply_double(left + self.sign * right, self.output))
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedAdd(ElementwiseOperator):
+    """Add or subtract 16-bit codes whose scales are powers of two: only shifts.
+
+    out = clamp(clamp16(RD(q_1, log2(S_o / S_1)) +- RD(q_2, log2(S_o / S_2)))), RD the rounding division by that
+    power of two, half away from zero.
+
+    Source: ``Add`` (int16) in TensorFlow Lite's ``kernels/internal/reference/add.h``, ``Sub16`` in ``sub.h``.
+    """
+
+    operands: Operands
+    first: int
+    second: int
+    sign: int
+
+    def apply(self, first: IntArray, second: IntArray) -> IntArray:
+        """Shift both operands, add, clamp."""
+        left = rounding_divide_by_power_of_two(first, np.asarray(self.first))
+        right = rounding_divide_by_power_of_two(second, np.asarray(self.second))
+        return self.operands.finish(INT16.saturate(left + self.sign * right))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,15 +160,23 @@ def build_add(
     activation: TfliteActivation = "none",
     *,
     subtract: bool = False,
+    power_of_two: bool = False,
 ) -> ElementwiseOperator:
     """Build an addition or subtraction of 8-bit or 16-bit codes.
 
-    16-bit operands follow the general rule; LiteRT's older rule for scales that are powers of two
-    (``pot_scale_int16``) is another.
+    ``power_of_two`` (``pot_scale_int16`` in a file) lets LiteRT, not ``tflm``, take `ShiftedAdd` where all scales
+    of 16-bit codes are powers of two.
+
+    Raises:
+        UnsupportedError: such scales of which neither input's is the output's, or one is greater.
     """
     check_profile(profile, "addition")
     operands = Operands.of(first, second, output, activation)
     sign = -1 if subtract else 1
+    if power_of_two and profile != "tflm" and output.format.bits == 16:
+        logarithms = [power_of_two_of(float(part.scale)) for part in (first, second, output)]
+        if all(is_exact for _, is_exact in logarithms):
+            return _shifted_add(operands, [exponent for exponent, _ in logarithms], sign)
     if profile == "xnnpack" and output.format.bits == 8:
         return _xnnpack_add(operands, first, second, output, sign)
     scales = [float(float32(part.scale)) for part in (first, second, output)]
@@ -154,6 +185,16 @@ def build_add(
     multipliers = [quantize_multiplier(scale / twice) for scale in scales[:2]]
     final = quantize_multiplier(twice / (2.0**shift * scales[2]))
     return FixedPointAdd(operands, shift, multipliers[0], multipliers[1], final, sign)
+
+
+def _shifted_add(operands: Operands, logarithms: list[int], sign: int) -> ShiftedAdd:
+    shifts = [logarithms[2] - one for one in logarithms[:2]]
+    if min(shifts) != 0:
+        raise UnsupportedError(
+            f"16-bit addition of scales 2**{logarithms[0]} and 2**{logarithms[1]} to 2**{logarithms[2]}; "
+            "available: inputs of the output's scale, one of them of a smaller one"
+        )
+    return ShiftedAdd(operands, shifts[0], shifts[1], sign)
 
 
 def _xnnpack_add(

@@ -5,7 +5,6 @@ A table is as exact as the kernel that it was made from, and one look-up per val
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -25,7 +24,7 @@ from hwsim.numerics.tflite.interpolated import (
 )
 from hwsim.numerics.tflite.multipliers import INT8, INT16, multiply_double, quantize_multiplier
 from hwsim.numerics.tflite.profiles import Profile, check_profile
-from hwsim.numerics.tflite.scales import Float32Array, float32
+from hwsim.numerics.tflite.scales import Float32Array, float32, power_of_two_of
 
 NonlinearFunction = Literal["logistic", "tanh"]
 
@@ -104,14 +103,8 @@ def optimized_16(function: NonlinearFunction, codes: IntArray, scale: float) -> 
 
 def _power_of_two_shift(function: NonlinearFunction, scale: float) -> int | None:
     """Return l where the scale is 2**(l - 12) and the kernels treat that on its own, else None."""
-    shift, exact = power_of_two(scale * 4096.0)
+    shift, exact = power_of_two_of(scale * 4096.0)
     return shift if exact and shift in ((0,) if function == "logistic" else (0, 1)) else None
-
-
-def power_of_two(value: float) -> tuple[int, bool]:
-    """Return the nearest integer logarithm to base 2, and whether ``value`` is (nearly) that power."""
-    logarithm = math.log2(value)
-    return round(logarithm), abs(logarithm - round(logarithm)) < 1e-3
 
 
 def _gemmlowp_8(function: NonlinearFunction, steps: IntArray, scale: float) -> IntArray:

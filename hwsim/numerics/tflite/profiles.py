@@ -8,6 +8,7 @@ from hwsim.errors import ConfigError, UnsupportedError, did_you_mean
 
 Profile = Literal["tflm", "litert_reference", "litert_optimized", "xnnpack"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
+LITERT: tuple[Profile, ...] = ("litert_reference", "litert_optimized", "xnnpack")
 
 
 def check_profile(profile: str, operator: str, allowed: tuple[Profile, ...] = PROFILES) -> None:

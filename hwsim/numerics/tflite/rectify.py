@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.errors import UnsupportedError
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.convert import in_xnnpack_range, multiply_8_bit
 from hwsim.numerics.tflite.multipliers import multiply_double, quantize_multiplier
-from hwsim.numerics.tflite.profiles import Profile, check_profile
+from hwsim.numerics.tflite.profiles import LITERT, PROFILES, Profile, check_profile
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp, double_product, float32, single_ratio
 
 
@@ -22,8 +23,13 @@ def rectify(
 
     Source: ``ReluQuantized`` in TensorFlow Lite for Microcontrollers' ``micro/kernels/activations.cc``;
     ``QuantizedReluX`` in LiteRT's ``kernels/activations.cc``.
+
+    Raises:
+        UnsupportedError: ReLU in [-1, 1] in ``tflm`` or of 16-bit codes: there is no such kernel.
     """
-    check_profile(profile, activation)
+    check_profile(profile, activation, LITERT if activation == "relu_n1_to_1" else PROFILES)
+    if activation == "relu_n1_to_1" and source.format.bits != 8:
+        raise UnsupportedError(f"{activation} of {source.format.bits}-bit codes; available: 8")
     if profile == "tflm" and activation == "relu6":
         return np.clip(codes, *activation_clamp(source, activation))
     rule = double_product if profile == "tflm" else single_ratio

@@ -5,6 +5,7 @@ Which precision a kernel computes its multiplier in decides single codes, so eac
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -89,3 +90,9 @@ def code_of(real: float, output: Quantization) -> int:
     """Return ``Z + round(float32(v) / S)``, not clamped."""
     quotient = np.float32(real) / np.float32(output.scale)
     return int(output.zero_point) + int(round_half_away(np.asarray(quotient, np.float64)))
+
+
+def power_of_two_of(value: float) -> tuple[int, bool]:
+    """Return the nearest integer logarithm to base 2, and whether ``value`` is (nearly) that power."""
+    logarithm = math.log2(value)
+    return round(logarithm), abs(logarithm - round(logarithm)) < 1e-3

@@ -1,4 +1,4 @@
-"""Softmax of 8-bit codes along the last axis."""
+"""Softmax along the last axis."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hwsim.numerics.tflite import gemmlowp
 from hwsim.numerics.tflite.multipliers import quantize_multiplier
 from hwsim.numerics.tflite.profiles import Profile, check_profile
 from hwsim.numerics.tflite.scales import Float32Array, float32
+from hwsim.numerics.tflite.softmax_16 import TableSoftmax
 
 DIFFERENCES = 256  # of two 8-bit codes: 0 to -255
 
@@ -98,15 +99,20 @@ class FloatSoftmax:
 
 def build_softmax(
     profile: Profile, source: Quantization, output: Quantization, beta: float = 1.0
-) -> FixedPointSoftmax | FloatSoftmax:
-    """Build the softmax of 8-bit codes.
+) -> FixedPointSoftmax | FloatSoftmax | TableSoftmax:
+    """Build the softmax of 8-bit or 16-bit codes.
 
     Raises:
-        UnsupportedError: codes of other than 8 bits; 16-bit outputs in ``litert_optimized`` and ``xnnpack``.
+        UnsupportedError: codes of other widths; 16-bit codes to 8 bits; 8-bit codes to 16 bits in
+            ``litert_optimized`` and ``xnnpack``.
     """
     check_profile(profile, "softmax")
+    if source.format.bits == 16 and output.format.bits == 16:
+        return TableSoftmax(profile, float(source.scale), beta)
     if source.format.bits != 8:
-        raise UnsupportedError(f"softmax of {source.format.bits}-bit codes; available: 8")
+        raise UnsupportedError(
+            f"softmax of {source.format.bits}-bit codes to {output.format.bits} bits; available: 8 to 8 or 16, 16 to 16"
+        )
     if profile in ("tflm", "litert_reference"):
         return FixedPointSoftmax(float(source.scale), beta, output.format)
     if output.format.bits != 8:

@@ -28,6 +28,7 @@ from hwsim.numerics.tflite.nonlinear import NonlinearFunction
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation
 from hwsim.readers.tflite.source import Source
+from hwsim.readers.tflite.types import REAL, check_types
 
 MAX_WINDOW_ELEMENTS = 1 << 26
 MAX_POOL_WINDOW = 1 << 16
@@ -123,9 +124,8 @@ def _fully_connected(source: Source) -> Built:
 
 def _add(source: Source, *, subtract: bool = False) -> Built:
     source.tensor(1)
-    if source.number("PotScaleInt16") and source.tensor(0).dtype == "INT16":
-        raise UnsupportedError(f"{source.operator.label}: 16-bit scales that are powers of two")
-    return [Add(*_ends(source), source.activation, subtract=subtract)]
+    power_of_two = bool(source.number("PotScaleInt16"))
+    return [Add(*_ends(source), source.activation, subtract=subtract, power_of_two=power_of_two)]
 
 
 def _mul(source: Source) -> Built:
@@ -231,7 +231,7 @@ def _unpack(source: Source) -> Built:
 
 
 def _quantize(source: Source) -> Built:
-    from_real = source.tensor(0).dtype == "FLOAT32"
+    from_real = source.tensor(0).dtype == REAL
     return [(Quantize if from_real else Requantize)(*_first(source))]
 
 
@@ -284,33 +284,6 @@ BUILDERS: dict[str, Builder] = {
     "TRANSPOSE": _transpose,
     "UNPACK": _unpack,
 }
-
-REAL = "FLOAT32"
-CODES = ("INT8",)
-
-
-def check_types(source: Source) -> None:
-    """Refuse tensors of other types than the operators work on.
-
-    Raises:
-        UnsupportedError: naming the tensor, its type, and the types allowed.
-    """
-    kind = source.operator.kind
-    reads = (*CODES, REAL) if kind == "QUANTIZE" else CODES
-    writes = (REAL,) if kind == "DEQUANTIZE" else CODES
-    numbers = [int(name) for name in source.inputs] + list(source.operator.outputs)
-    for number in numbers:
-        found, allowed = source.model.tensors[number], writes if number in source.operator.outputs else reads
-        if found.is_variable:
-            raise UnsupportedError(f"{source.operator.label}: tensor {number} keeps its value from run to run")
-        if found.dtype not in allowed:
-            raise UnsupportedError(
-                f"{source.operator.label}: tensor {number} is {found.dtype}; allowed: {', '.join(allowed)}"
-            )
-    for name in source.operands:
-        found = source.model.tensors[int(name)]
-        if found.data is not None and found.scales.size and found.dtype not in ("INT8", "INT32"):
-            raise UnsupportedError(f"{source.operator.label}: constant {name} is {found.dtype}; allowed: INT8, INT32")
 
 
 def build(source: Source) -> Built:

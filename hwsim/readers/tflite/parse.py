@@ -26,6 +26,8 @@ MAX_FILE_BYTES = 1 << 30
 MAX_DIMENSIONS = 8
 MAX_ELEMENTS = 1 << 26
 
+BUILTIN_CODE_SLOT = 10  # of the field ``builtin_code`` in the table ``OperatorCode``
+
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError, MemoryError)
 _EMPTY_TABLE = struct.pack("<HHi", 4, 4, 4)  # a vtable without fields, and a table that points back to it
 
@@ -152,7 +154,7 @@ class _Parser:
     def _kind(self, code: Any) -> str:
         """Return the name of an operator code; newer codes stand in another field than older ones."""
         names = import_module("tflite.utils").BUILTIN_OPCODE2NAME
-        number = max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
+        number = max(_builtin_code(code, self._content), int(code.DeprecatedBuiltinCode()))
         if names.get(number) == "CUSTOM":
             return f"CUSTOM {(code.CustomCode() or b'').decode('utf-8', 'replace')[:40]!r}"
         return str(names.get(number, f"code {number}"))
@@ -211,6 +213,16 @@ class _Parser:
             self._numbers(operator.IntermediatesLength(), operator.IntermediatesAsNumpy()),
             dict(_options(operator, kind, index)),
         )
+
+
+def _builtin_code(code: Any, content: bytes) -> int:
+    """Return the newer of an operator code's two numbers, 0 where it is missing.
+
+    The class's own accessor ignores it below 127, where some writers fill in nothing else.
+    """
+    table = code._tab
+    place = table.Offset(BUILTIN_CODE_SLOT)
+    return int(struct.unpack_from("<i", content, table.Pos + place)[0]) if place else 0
 
 
 def _options(operator: Any, kind: str, index: int) -> Iterator[tuple[str, OptionValue]]:
