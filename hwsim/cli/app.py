@@ -255,8 +255,8 @@ def list_names(
         str,
         typer.Argument(
             metavar="KIND",
-            help="architectures, sweeps, workloads, dataflows, energy-tables, calibrators, requantization-schemes "
-            "or formats (of numbers).",
+            help="architectures, sweeps, workloads, dataflows, energy-tables, calibrators, repairs, "
+            "requantization-schemes or formats (of numbers).",
         ),
     ],
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ from hwsim.cli.output import print_facts, print_json
 from hwsim.cli.wording import one_of
 from hwsim.config.load import load_arch, load_workload_spec
 from hwsim.config.shipped import ARCHITECTURE, SWEEP, WORKLOAD
-from hwsim.registry import CALIBRATORS, REQUANTIZATION_SCHEMES, load, names
+from hwsim.registry import CALIBRATORS, REPAIRS, REQUANTIZATION_SCHEMES, load, names
 
 FORMATS = "formats"
 _DATAFLOWS = {
@@ -79,5 +79,6 @@ _KINDS: dict[str, Callable[[], Mapping[str, str]]] = {
     "dataflows": lambda: _DATAFLOWS,
     "energy-tables": _energy_tables,
     "calibrators": _registered(CALIBRATORS),
+    "repairs": _registered(REPAIRS),
     "requantization-schemes": _registered(REQUANTIZATION_SCHEMES),
 }

@@ -158,10 +158,13 @@ def _squared_error(points: Points, grid: GridRule, limits: Range) -> float:
 class Entropy:
     """The range that loses the least information: the least Kullback-Leibler divergence of the codes' distribution.
 
-    The values make a histogram of ``bins`` bins. For each of ``steps`` scaled-down ranges, P is the histogram inside
-    the range, what lies outside added to its outermost bins that hold anything; Q is the histogram inside without
-    that, the mass of each code spread evenly over the code's bins that hold anything. The range of least
-    ``sum P log(P / Q)`` is taken, of equal ones the widest. A range of fewer bins than there are codes is not tried.
+    Meant for 8 bits: with few codes a narrow range always looks like itself, and clipping goes too far.
+
+    The values make a histogram of ``bins`` bins, its zeros evened out. For each of ``steps`` scaled-down ranges, P is
+    the histogram inside the range, what lies outside added to its outermost bins that hold anything; Q is the
+    histogram inside without that, the mass of each code spread evenly over the code's bins that hold anything. The
+    range of least ``sum P log(P / Q)`` is taken, of equal ones the widest. A range of fewer bins than there are
+    codes, or of less than a 16th of all, is not tried.
 
     Source: S. Migacz, "8-bit inference with TensorRT", GTC 2017.
     """
@@ -183,6 +186,7 @@ class Entropy:
             return low, high
         counts, edges = np.histogram(points.values, self._bins, (low, high), weights=points.counts)
         centres = (edges[:-1] + edges[1:]) / 2
+        counts = without_zeros(centres, counts)
         candidates = list(self._candidates(low, high, grid))
         return min(candidates, key=lambda limits: kl_divergence(centres, counts, grid, limits))
 
@@ -190,8 +194,19 @@ class Entropy:
         yield low, high
         codes = grid.format.max - grid.format.min + 1
         for factor in np.linspace(1, 1 / self._steps, self._steps)[1:]:
-            if factor * self._bins >= codes:
+            if factor * self._bins >= max(codes, self._bins / 16):
                 yield low * factor, high * factor
+
+
+def without_zeros(centres: FloatArray, counts: FloatArray) -> FloatArray:
+    """Return a histogram whose bin at 0 holds as much as the greater of its neighbours at most.
+
+    0 has a code of its own on every grid; the many zeros that a ReLU leaves would outweigh everything else.
+    """
+    zero, smoothed = int(np.argmin(np.abs(centres))), counts.copy()
+    beside = [place for place in (zero - 1, zero + 1) if 0 <= place < len(counts)]
+    smoothed[zero] = min(counts[zero], counts[beside].max())
+    return smoothed
 
 
 def kl_divergence(centres: FloatArray, counts: FloatArray, grid: GridRule, limits: Range) -> float:

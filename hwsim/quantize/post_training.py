@@ -12,27 +12,23 @@ from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError
 from hwsim.execute.floating import check_inputs, chunks, float_values
 from hwsim.network.network import Network
-from hwsim.network.operator import quantization_of
 from hwsim.network.operators.elementwise import LutFunction
-from hwsim.network.operators.matmul import MatmulOperator
-from hwsim.network.tensor import Tensor
-from hwsim.numerics.formats import IntFormat
-from hwsim.numerics.quantization import GridRule, Quantization, power_of_two_above
+from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
+from hwsim.quantize.constants import quantize_constants
 from hwsim.quantize.fuse import fuse
+from hwsim.quantize.repairs.repair import Repair
 from hwsim.quantize.schemes import (
     ActivationScheme,
-    WeightScheme,
     activation_schemes,
     check_layer_names,
     grid_homes,
     products,
     weight_schemes,
 )
-from hwsim.registry import CALIBRATORS
+from hwsim.registry import CALIBRATORS, REPAIRS
 
-BIAS_FORMAT = IntFormat(32)
 BATCH_SAMPLES = 32
 _FUNCTION_RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
@@ -45,7 +41,7 @@ def quantize(
     Args:
         network: in floating point; batch normalizations and activations are fused first.
         calibration: samples (samples, *input shape) from which activation ranges are found.
-        spec: the schemes of weights and activations, of single layers too.
+        spec: the schemes of weights and activations, of single layers too, and repairs.
         weight_bits, activation_bits: widths of the codes where a layer has none of its own.
 
     Raises:
@@ -55,14 +51,20 @@ def quantize(
     fused = fuse(network)
     check_inputs(fused, calibration)
     check_layer_names(fused, spec)
+    repairs: list[Repair] = [make_part(REPAIRS, part) for part in spec.repairs]
+    for repair in repairs:
+        fused = repair.before(fused)
     schemes = activation_schemes(fused, spec, activation_bits)
     tensors = dict(fused.tensors)
     for name, found in _activation_grids(fused, calibration, schemes).items():
         tensors[name] = replace(tensors[name], quantization=found)
     of_weights = weight_schemes(fused, spec, weight_bits)
     for operator in products(fused):
-        _quantize_constants(operator, tensors, of_weights[operator.name])
-    return replace(fused, tensors=tensors)
+        quantize_constants(operator, tensors, of_weights[operator.name])
+    quantized = replace(fused, tensors=tensors)
+    for repair in repairs:
+        quantized = repair.after(fused, quantized, calibration)
+    return quantized
 
 
 def _activation_grids(
@@ -128,48 +130,3 @@ def function_quantization(function: str, rule: GridRule) -> Quantization:
         return rule.over(low, high)
     scale = (high - low) / 2**word.bits
     return Quantization(np.asarray(scale), np.asarray(word.min - round(low / scale), np.int64), word)
-
-
-def _quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], scheme: WeightScheme) -> None:
-    """Replace weight and bias by codes; the bias lies on the S_w S_x grid in 32 bits."""
-    weight = tensors[operator.weight]
-    reals = np.asarray(weight.data, np.float64)
-    input_scale = float(quantization_of(tensors[operator.input]).scale)
-    bias = None if operator.bias is None else np.asarray(tensors[operator.bias].data, np.float64)
-    found = _weight_quantization(operator.name, reals, scheme)
-    if bias is not None:
-        found = _make_room_for_bias(found, bias, input_scale, power_of_two=scheme.grid.power_of_two)
-    tensors[operator.weight] = replace(weight, data=found.quantize(reals), quantization=found)
-    if operator.bias is None or bias is None:
-        return
-    grid = np.broadcast_to(found.scale * input_scale, bias.shape)
-    on_grid = Quantization(grid, np.zeros(bias.shape, np.int64), BIAS_FORMAT, axis=0)
-    tensors[operator.bias] = replace(tensors[operator.bias], data=on_grid.quantize(bias), quantization=on_grid)
-
-
-def _weight_quantization(layer: str, reals: FloatArray, scheme: WeightScheme) -> Quantization:
-    per_channel = scheme.granularity == "per_channel"
-    pieces = reals.reshape(-1, reals.shape[-1]).T if per_channel else reals.reshape(1, -1)
-    try:
-        ranges = np.array([_weight_range(piece, scheme) for piece in pieces])
-        low, high = ranges.T if per_channel else ranges[0]
-        return scheme.grid.over(low, high, axis=reals.ndim - 1 if per_channel else None)
-    except ConfigError as error:
-        raise ConfigError(f"layer {layer}, weights: {error}") from None
-
-
-def _weight_range(reals: FloatArray, scheme: WeightScheme) -> tuple[float, float]:
-    calibrator: Calibrator = make_part(CALIBRATORS, scheme.calibrator)
-    calibrator.observe(reals)
-    return calibrator.range(scheme.grid)
-
-
-def _make_room_for_bias(
-    weights: Quantization, bias: FloatArray, input_scale: float, *, power_of_two: bool
-) -> Quantization:
-    """Widen weight scales on whose S_w S_x grid the bias would need more than 32 bits."""
-    needed = np.abs(bias) / (input_scale * BIAS_FORMAT.max)
-    if weights.axis is None:
-        needed = np.asarray(needed.max(initial=0.0))
-    scale = np.maximum(weights.scale, needed)
-    return replace(weights, scale=power_of_two_above(scale) if power_of_two else scale)

@@ -80,7 +80,8 @@ def test_check_refuses_an_unknown_energy_table(hwsim: Hwsim) -> None:
         ("workloads", list(WORKLOAD.shipped())),
         ("dataflows", ["output_stationary", "weight_stationary", "input_stationary"]),
         ("energy-tables", ["horowitz_45nm"]),
-        ("calibrators", ["min_max"]),
+        ("calibrators", ["min_max", "percentile", "mse", "kl", "moving_average"]),
+        ("repairs", ["outlier_clipping", "equalization", "bias_correction"]),
         ("requantization-schemes", ["fixed_point", "float", "power_of_two"]),
     ],
 )

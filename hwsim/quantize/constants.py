@@ -1,0 +1,71 @@
+"""Weights and biases become codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwsim.config.parts import make_part
+from hwsim.errors import ConfigError
+from hwsim.network.operator import quantization_of
+from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.tensor import Tensor
+from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.quantization import Quantization, power_of_two_above
+from hwsim.numerics.rounding import FloatArray
+from hwsim.quantize.calibrators import Calibrator
+from hwsim.quantize.schemes import WeightScheme
+from hwsim.registry import CALIBRATORS
+
+BIAS_FORMAT = IntFormat(32)
+
+
+def quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], scheme: WeightScheme) -> None:
+    """Replace weight and bias by codes; the bias lies on the S_w S_x grid in 32 bits."""
+    weight = tensors[operator.weight]
+    reals = np.asarray(weight.data, np.float64)
+    input_scale = float(quantization_of(tensors[operator.input]).scale)
+    bias = None if operator.bias is None else np.asarray(tensors[operator.bias].data, np.float64)
+    found = _weight_quantization(operator.name, reals, scheme)
+    if bias is not None:
+        found = _make_room_for_bias(found, bias, input_scale, power_of_two=scheme.grid.power_of_two)
+    tensors[operator.weight] = replace(weight, data=found.quantize(reals), quantization=found)
+    if operator.bias is None or bias is None:
+        return
+    on_grid = bias_grid(found, input_scale, len(bias))
+    tensors[operator.bias] = replace(tensors[operator.bias], data=on_grid.quantize(bias), quantization=on_grid)
+
+
+def _weight_quantization(layer: str, reals: FloatArray, scheme: WeightScheme) -> Quantization:
+    per_channel = scheme.granularity == "per_channel"
+    pieces = reals.reshape(-1, reals.shape[-1]).T if per_channel else reals.reshape(1, -1)
+    try:
+        ranges = np.array([_weight_range(piece, scheme) for piece in pieces])
+        low, high = ranges.T if per_channel else ranges[0]
+        return scheme.grid.over(low, high, axis=reals.ndim - 1 if per_channel else None)
+    except ConfigError as error:
+        raise ConfigError(f"layer {layer}, weights: {error}") from None
+
+
+def _weight_range(reals: FloatArray, scheme: WeightScheme) -> tuple[float, float]:
+    calibrator: Calibrator = make_part(CALIBRATORS, scheme.calibrator)
+    calibrator.observe(reals)
+    return calibrator.range(scheme.grid)
+
+
+def _make_room_for_bias(
+    weights: Quantization, bias: FloatArray, input_scale: float, *, power_of_two: bool
+) -> Quantization:
+    """Widen weight scales on whose S_w S_x grid the bias would need more than 32 bits."""
+    needed = np.abs(bias) / (input_scale * BIAS_FORMAT.max)
+    if weights.axis is None:
+        needed = np.asarray(needed.max(initial=0.0))
+    scale = np.maximum(weights.scale, needed)
+    return replace(weights, scale=power_of_two_above(scale) if power_of_two else scale)
+
+
+def bias_grid(weights: Quantization, input_scale: float, channels: int) -> Quantization:
+    """Return the grid of a product's sums, S_w S_x for each output channel, in 32 bits."""
+    scale = np.broadcast_to(weights.scale * input_scale, (channels,))
+    return Quantization(scale, np.zeros(channels, np.int64), BIAS_FORMAT, axis=0)
