@@ -16,6 +16,7 @@ TYPES = {
     "int16": schema.TensorType.INT16,
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
+    "int4": schema.TensorType.INT4,
 }
 ABSENT = -1  # an optional operator input that is left out
 
@@ -82,9 +83,17 @@ class Graph:
         tensor.shape = list(given.shape)
         tensor.type = TYPES[given.dtype]
         tensor.isVariable = given.variable
-        tensor.buffer = _buffer(model, given.data)
+        packed = given.data is not None and given.dtype == "int4"
+        tensor.buffer = _buffer(model, pack(given.data) if packed else given.data)
         tensor.quantization = _quantization(given)
         return tensor
+
+
+def pack(values: np.ndarray) -> np.ndarray:
+    """Put two 4-bit integers into each byte, the first into its lower half."""
+    flat = values.reshape(-1).astype(np.int64)
+    pairs = np.pad(flat, (0, flat.size % 2)).reshape(-1, 2) & 15
+    return (pairs[:, 0] | pairs[:, 1] << 4).astype(np.uint8)
 
 
 def _buffer(model: schema.ModelT, data: np.ndarray | None) -> int:

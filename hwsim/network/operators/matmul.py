@@ -19,6 +19,7 @@ from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import Activation, Requantizer, build_requantizer
 from hwsim.numerics.rounding import FloatArray
+from hwsim.numerics.tflite.profiles import Profile
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
 from hwsim.numerics.tflite.schemes import ProductOperator, scheme_name
 from hwsim.numerics.zero_point import folded_constants
@@ -44,6 +45,8 @@ class MatmulOperator(Operator):
     bias: str | None = None
     activation: TfliteActivation = "none"
     groups: int = 1
+    packed: bool = False
+    """Whether the weights lie in a file as two in a byte, which some kernels have arithmetic of their own for."""
 
     product: ClassVar[ProductOperator] = "convolution"
     """What a rounding profile calls this operator."""
@@ -118,11 +121,20 @@ class MatmulOperator(Operator):
         scales = float(inputs.scale), weights.scale
         if options.profile is None:
             return build_requantizer(*scales, output, _generic(self.name, self.activation), options.requantizer)
-        bits = 32 if inputs.format.bits <= NARROW_BITS else 64
-        name = scheme_name(options.profile, self.product, per_channel=weights.axis is not None, accumulator_bits=bits)
-        scheme = registry.load(registry.REQUANTIZATION_SCHEMES, name)
+        scheme = registry.load(
+            registry.REQUANTIZATION_SCHEMES, self._scheme_name(options.profile, inputs, per_channel=scales[1].ndim > 0)
+        )
         built = scheme.build(*scales, float(output.scale), options.requantizer)
         return Requantizer(built, int(output.zero_point), *activation_clamp(output, self.activation))
+
+    def _scheme_name(self, profile: Profile, inputs: Quantization, *, per_channel: bool) -> str:
+        bits = 32 if inputs.format.bits <= NARROW_BITS else 64
+        try:
+            return scheme_name(
+                profile, self.product, per_channel=per_channel, accumulator_bits=bits, packed=self.packed
+            )
+        except UnsupportedError as error:
+            raise UnsupportedError(f"layer {self.name}: {error}") from None
 
 
 def _generic(layer: str, activation: TfliteActivation) -> Activation:

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.fixed_point import INT32_MAX, INT32_MIN, Multiplier
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.requantize import RequantizerOptions, Scheme
@@ -26,7 +26,7 @@ from hwsim.numerics.tflite.multipliers import (
     quantize_multiplier,
     wrap32,
 )
-from hwsim.numerics.tflite.profiles import Profile, check_profile
+from hwsim.numerics.tflite.profiles import LITERT, Profile, check_profile
 from hwsim.numerics.tflite.scales import double_product, single_product, single_ratio
 
 VECTOR_CHANNELS = 8  # output channels that LiteRT's depthwise kernel computes at once
@@ -226,16 +226,31 @@ _SCHEMES: dict[tuple[Profile, ProductOperator], str] = {
 }
 
 
-def scheme_name(profile: Profile, operator: ProductOperator, *, per_channel: bool, accumulator_bits: int = 32) -> str:
+def scheme_name(
+    profile: Profile,
+    operator: ProductOperator,
+    *,
+    per_channel: bool,
+    accumulator_bits: int = 32,
+    packed: bool = False,
+) -> str:
     """Return the registered name of the scheme that ``profile`` uses for ``operator``.
 
-    ``accumulator_bits`` is 64 for 16-bit activations with 64-bit biases (which XNNPACK leaves to LiteRT's own
-    kernels), else 32.
+    ``accumulator_bits`` is 64 for 16-bit activations with 64-bit biases, else 32. Those and ``packed``
+    weights, of 4 bits, XNNPACK leaves to LiteRT's own kernels.
 
     Raises:
         ConfigError: no such profile, or another accumulator width.
+        UnsupportedError: packed weights with a scale per channel, fully connected in ``tflm``.
     """
     check_profile(profile, operator)
+    if packed and profile == "tflm" and operator == "fully_connected" and per_channel:
+        raise UnsupportedError(
+            "fully connected with packed weights and a scale per channel in profile 'tflm'; "
+            f"available: {', '.join(LITERT)}, or one scale"
+        )
+    if packed and profile == "xnnpack":
+        profile = "litert_optimized"
     if accumulator_bits == 64:
         in_float = operator == "fully_connected" and profile != "tflm"
         return "litert_wide_fully_connected" if in_float else "tflite_wide"

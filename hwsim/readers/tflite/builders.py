@@ -28,7 +28,7 @@ from hwsim.numerics.tflite.nonlinear import NonlinearFunction
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation
 from hwsim.readers.tflite.source import Source
-from hwsim.readers.tflite.types import REAL, check_types
+from hwsim.readers.tflite.types import PACKED, REAL, check_types
 
 MAX_WINDOW_ELEMENTS = 1 << 26
 MAX_POOL_WINDOW = 1 << 16
@@ -43,6 +43,10 @@ def _kernel(source: Source) -> Shape:
     if len(shape) != 4 or min(shape) < 1:
         raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: four sizes")
     return shape
+
+
+def _is_packed(source: Source) -> bool:
+    return source.tensor(1).dtype == PACKED
 
 
 def _check_windows(source: Source, elements: int) -> None:
@@ -69,6 +73,7 @@ def _conv_2d(source: Source) -> Built:
         source.bias,
         source.activation,
         groups=channels // depth,
+        packed=_is_packed(source),
         filters=filters,
         kernel=(height, width),
         stride=source.pair("StrideH", "StrideW"),
@@ -93,6 +98,7 @@ def _depthwise_conv_2d(source: Source) -> Built:
         source.bias,
         source.activation,
         groups=channels,
+        packed=_is_packed(source),
         filters=filters,
         kernel=(height, width),
         stride=source.pair("StrideH", "StrideW"),
@@ -116,6 +122,7 @@ def _fully_connected(source: Source) -> Built:
         str(source.tensor(1).index),
         source.bias,
         source.activation,
+        packed=_is_packed(source),
         units=shape[0],
         depth=shape[1],
     )

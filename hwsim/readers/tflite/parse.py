@@ -45,6 +45,8 @@ NUMPY_TYPES: dict[str, str] = {
     "BOOL": "<u1",
 }
 
+PACKED = "INT4"  # two in a byte
+
 _ACTIVATED = ("FusedActivationFunction",)
 _WINDOW = ("Padding", "StrideW", "StrideH")
 _DILATED = ("DilationWFactor", "DilationHFactor")
@@ -249,13 +251,22 @@ def _dtype_name(number: int) -> str:
 
 
 def _values(data: NDArray[np.uint8], shape: tuple[int, ...], dtype: str, index: int) -> NDArray[np.generic] | None:
-    """Return a constant's values; None for a tensor without a buffer, and for types that NumPy does not have."""
-    if data.size == 0 or dtype not in NUMPY_TYPES:
+    """Return a constant's values; None for a tensor without a buffer, and for types that are not known here."""
+    if data.size == 0 or dtype not in (*NUMPY_TYPES, PACKED):
         return None
-    kind = np.dtype(NUMPY_TYPES[dtype])
-    if data.size != int(np.prod(shape)) * kind.itemsize:
+    elements = int(np.prod(shape))
+    kind = np.dtype(NUMPY_TYPES.get(dtype, "<i1"))
+    if data.size != (-(-elements // 2) if dtype == PACKED else elements * kind.itemsize):
         raise ConfigError(f"tensor {index}: {data.size} bytes of data for shape {list(shape)} of {dtype}")
+    if dtype == PACKED:
+        return _unpacked(data, elements).reshape(shape)
     return data.view(kind).reshape(shape)
+
+
+def _unpacked(data: NDArray[np.uint8], elements: int) -> NDArray[np.int8]:
+    """Return the 4-bit integers in a row of bytes, the lower half of each byte first."""
+    shifted = np.stack([data << 4, data & 0xF0], axis=1).reshape(-1).view(np.int8)
+    return (shifted >> 4)[:elements]
 
 
 def _check_numbers(
@@ -289,5 +300,5 @@ def _check_numbers(
 
 
 def _is_empty(tensors: tuple[FileTensor, ...], number: int) -> bool:
-    """Tell whether a tensor exists whose type NumPy does not have: its values are not known here."""
+    """Tell whether a tensor exists whose type is not known here: its values are not known here."""
     return 0 <= number < len(tensors) and tensors[number].dtype not in NUMPY_TYPES

@@ -26,7 +26,7 @@ from hwsim.readers.tflite.source import Source
 from hwsim.readers.workload import Workload
 
 LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
-_FORMATS = {"INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
+_FORMATS = {"INT4": IntFormat(4), "INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
 
 
 def read_tflite(path: Path) -> Workload:

@@ -9,9 +9,9 @@ from hwsim.readers.tflite.model import FileTensor
 from hwsim.readers.tflite.source import Source
 
 REAL = "FLOAT32"
-NARROW, WIDE = "INT8", "INT16"
+NARROW, WIDE, PACKED = "INT8", "INT16", "INT4"
 CODES = (NARROW, WIDE)
-WEIGHTS = (NARROW,)
+WEIGHTS = {NARROW: (NARROW, PACKED), WIDE: (NARROW,)}
 BIASES = {NARROW: ("INT32",), WIDE: ("INT64",)}
 PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 CHANGES = ("QUANTIZE", "DEQUANTIZE", "SOFTMAX")  # operators that may write another type than they read
@@ -46,7 +46,7 @@ def _check_constants(source: Source, dtype: str) -> None:
     """Check the constants that stand for reals; the others are lists of numbers."""
     constants = [source.model.tensors[int(name)] for name in source.operands if name not in source.inputs]
     if source.operator.kind in PRODUCTS:
-        _check(source, constants[:1], WEIGHTS)
+        _check(source, constants[:1], WEIGHTS[dtype])
         _check(source, constants[1:], BIASES[dtype])
         return
     _check(source, [found for found in constants if found.scales.size], (dtype,))
