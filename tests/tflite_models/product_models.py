@@ -22,6 +22,7 @@ ACTIVATIONS: dict[TfliteActivation, int] = {
 
 NAMES = {
     "convolution": "CONV_2D",
+    "grouped_convolution": "CONV_2D",
     "depthwise_convolution": "DEPTHWISE_CONV_2D",
     "fully_connected": "FULLY_CONNECTED",
 }
@@ -197,7 +198,8 @@ def near_ties(random: np.random.Generator, operator: str, *, per_channel: bool =
     bias = (np.rint(ties * ratio) + random.integers(-1, 2, outputs)).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
     full = operator == "fully_connected"
     depthwise = operator == "depthwise_convolution"
-    codes = np.full((1, 1) if full else (1, 1, 1, 1), zero_point, np.int8)
+    channels = 2 if operator == "grouped_convolution" else 1
+    codes = np.full((1, 1) if full else (1, 1, 1, channels), zero_point, np.int8)
     weights = np.full((outputs, 1) if full else (1, 1, 1, outputs) if depthwise else (outputs, 1, 1, 1), 3, np.int8)
     options = schema.FullyConnectedOptionsT() if full else schema.Conv2DOptionsT()
     if depthwise:

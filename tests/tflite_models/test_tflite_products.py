@@ -69,11 +69,11 @@ def test_16_bit_activations(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("operator", ["convolution", "depthwise_convolution", "fully_connected"])
+@pytest.mark.parametrize("operator", NAMES)
 def test_sums_next_to_ties(profile: Profile, operator: str) -> None:
     """Here each other rounding, or a multiplier of another precision, is wrong in a tenth of the codes or more."""
     random = np.random.default_rng(4)
-    products = [near_ties(random, operator, outputs=int(random.integers(1, 700))) for _ in range(20)]
+    products = [near_ties(random, operator, outputs=2 * int(random.integers(1, 350))) for _ in range(20)]
     assert assert_equal(profile, questions(products, profile)) > 4000
 
 
@@ -87,6 +87,6 @@ def test_sums_next_to_ties_with_one_scale(profile: Profile) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_sums_beyond_32_bits_wrap(profile: Profile) -> None:
     random = np.random.default_rng(6)
-    products = [beyond_32_bits(random, name) for name in NAMES]
+    products = [beyond_32_bits(random, name) for name in NAMES if name != "grouped_convolution"]
     assert all(np.abs(product.accumulators).max() >= 1 << 31 for product in products)
     assert assert_equal(profile, questions(products, profile)) == 192

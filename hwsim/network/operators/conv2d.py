@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from hwsim.errors import ConfigError
 from hwsim.network.operators.conv_gather import ConvGather
@@ -22,6 +21,11 @@ class Conv2d(MatmulOperator):
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"
     dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def product(self) -> ProductOperator:
+        """By whether there are groups."""
+        return "convolution" if self.groups == 1 else "grouped_convolution"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """(output height, output width, filters)."""
@@ -54,4 +58,7 @@ class Conv2d(MatmulOperator):
 class DepthwiseConv2d(Conv2d):
     """A convolution of each channel by itself: one product per channel."""
 
-    product: ClassVar[ProductOperator] = "depthwise_convolution"
+    @property
+    def product(self) -> ProductOperator:
+        """Depthwise, however many channels there are."""
+        return "depthwise_convolution"

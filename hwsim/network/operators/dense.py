@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +19,10 @@ class Dense(MatmulOperator):
 
     units: int = 0
 
-    product: ClassVar[ProductOperator] = "fully_connected"
+    @property
+    def product(self) -> ProductOperator:
+        """Fully connected."""
+        return "fully_connected"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """(units,)."""

@@ -54,7 +54,10 @@ class GateProduct(MatmulOperator):
     source: Quantization | None = None
     is_recurrent: bool = False
 
-    product: ClassVar[ProductOperator] = "fully_connected"
+    @property
+    def product(self) -> ProductOperator:
+        """A dense layer."""
+        return "fully_connected"
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(4 cells,)."""

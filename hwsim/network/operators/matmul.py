@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -48,8 +47,10 @@ class MatmulOperator(Operator):
     packed: bool = False
     """Whether the weights lie in a file as two in a byte, which some kernels have arithmetic of their own for."""
 
-    product: ClassVar[ProductOperator] = "convolution"
-    """What a rounding profile calls this operator."""
+    @property
+    @abstractmethod
+    def product(self) -> ProductOperator:
+        """What a rounding profile calls this operator."""
 
     @property
     def constants(self) -> tuple[str, ...]:

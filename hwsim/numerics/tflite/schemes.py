@@ -31,7 +31,7 @@ from hwsim.numerics.tflite.scales import double_product, single_product, single_
 
 VECTOR_CHANNELS = 8  # output channels that LiteRT's depthwise kernel computes at once
 
-ProductOperator = Literal["convolution", "depthwise_convolution", "fully_connected"]
+ProductOperator = Literal["convolution", "grouped_convolution", "depthwise_convolution", "fully_connected"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +222,7 @@ def _to_int32(values: FloatArray) -> IntArray:
 _SCHEMES: dict[tuple[Profile, ProductOperator], str] = {
     ("litert_reference", "fully_connected"): "litert_reference_fully_connected",
     ("litert_optimized", "fully_connected"): "litert_optimized_fully_connected",
+    ("litert_optimized", "grouped_convolution"): "litert_reference",  # which has the only kernel for groups
     ("litert_optimized", "depthwise_convolution"): "litert_optimized_depthwise_convolution",
 }
 
