@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import plan_network
-from hwsim.network.network import Network
+from hwsim.network.network import Network, no_values
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
 from hwsim.network.tensor import Tensor
@@ -22,6 +22,7 @@ from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
+from hwsim.quantize.assumed import assume_quantization
 from hwsim.quantize.post_training import quantize
 from hwsim.readers.workload import Workload
 
@@ -49,7 +50,13 @@ class Compiled:
         return self.network.output
 
     def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
-        """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize."""
+        """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize.
+
+        Raises:
+            ConfigError: the network has shapes alone.
+        """
+        if not self.network.has_values:
+            raise ConfigError(no_values(self.network.name))
         flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
         if self.network.holds_codes:
             return flat
@@ -69,7 +76,8 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         UnsupportedError: an operator without an integer form.
     """
     network = _quantized(spec, workload)
-    steps = network.lower(lowering_options(spec, holds_codes=network.holds_codes))
+    options = lowering_options(spec, holds_codes=network.holds_codes or not workload.network.has_values)
+    steps = network.lower(replace(options, has_values=network.has_values))
     _check_widths(spec, steps)
     params = {step.name: array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
     layers = plan_network(
@@ -86,14 +94,22 @@ def _quantized(spec: ArchSpec, workload: Workload) -> Network:
     """Return a network of integers: the file's own, or one that is made here."""
     if workload.network.holds_codes:
         return workload.network
+    array = spec.array
+    if not workload.network.has_values:
+        return assume_quantization(
+            workload.network,
+            spec.quantization,
+            weight_bits=array.weight_bits,
+            activation_bits=array.activation_bits,
+        )
     if workload.calibration is None:
         raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
     return quantize(
         workload.network,
         workload.calibration,
         spec.quantization,
-        weight_bits=spec.array.weight_bits,
-        activation_bits=spec.array.activation_bits,
+        weight_bits=array.weight_bits,
+        activation_bits=array.activation_bits,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values, check_codes
 from hwsim.execute.floating import check_inputs, float_output
-from hwsim.network.network import Network
+from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
 from hwsim.readers.workload import Workload
@@ -32,8 +32,8 @@ class Samples:
 
     @property
     def count(self) -> int:
-        """Number of samples."""
-        return len(next(iter(self.inputs.values())))
+        """Number of samples; 0 where there are shapes alone."""
+        return len(next(iter(self.inputs.values()), ()))
 
     def part(self, samples: slice) -> Samples:
         """Return some of the samples."""
@@ -54,9 +54,14 @@ def choose_samples(
 ) -> Samples:
     """Choose what to run and compute the float network's outputs for it.
 
+    A workload of shapes alone has no samples: it is chosen as it is.
+
     Raises:
-        ConfigError: there are no inputs, or they are of the wrong shape or number.
+        ConfigError: there are no inputs, or they are of the wrong shape or number, or there is nothing to run them on.
     """
+    if not workload.network.has_values:
+        _refuse_values(workload, inputs=inputs, labels=labels, samples=samples)
+        return Samples(workload, {}, None, None)
     if labels is not None and inputs is None:
         raise ConfigError("labels without inputs; allowed: both, or the workload's own")
     if inputs is None:
@@ -77,6 +82,17 @@ def choose_samples(
     if network.holds_codes:
         return chosen
     return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+
+
+def _refuse_values(workload: Workload, **values: object) -> None:
+    """Refuse what can only be done with values.
+
+    Raises:
+        ConfigError: one line for each.
+    """
+    given = [name for name, value in values.items() if value is not None]
+    if given:
+        raise ConfigError(f"{name}: {no_values(workload.network.name)}" for name in given)
 
 
 def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:

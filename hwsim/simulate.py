@@ -10,17 +10,17 @@ import numpy as np
 
 from hwsim import __version__
 from hwsim.array.gemm import EngineName, make_engine
-from hwsim.compilation import compile_workload
+from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.energy.account import Account, EnergyContext
 from hwsim.energy.table import EnergyTable
-from hwsim.errors import CheckFailedError
+from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.execute.codes import Values
 from hwsim.execute.integer import IntegerRun, LayerOverflow, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.metrics.sqnr import accuracy, sqnr_db
-from hwsim.network.network import Network
+from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
@@ -29,6 +29,8 @@ from hwsim.results.run_result import OverflowEvent, RunResult, utilization
 from hwsim.samples import Inputs, Samples, choose_samples
 
 MAX_EVENTS = 10_000
+DEFAULT_ENGINE: EngineName = "stepped"
+TIMING = "timing"  # what a result has in place of an engine's name where there are no values
 BITS_PER_BYTE = 8
 
 
@@ -39,13 +41,14 @@ def run(
     inputs: Inputs | None = None,
     labels: IntArray | None = None,
     samples: int | None = None,
-    engine: EngineName = "stepped",
+    engine: EngineName | None = None,
     overrides: Sequence[str] = (),
 ) -> RunResult:
     """Run a workload on an architecture and return cycles, energy, overflows and accuracy.
 
     The first sample runs on the machine with data, its folds stepped by ``engine``; what comes out must equal the
-    array's shadow that computes the other samples.
+    array's shadow that computes the other samples. A workload of shapes alone is timed without data: its result has
+    0 samples and no accuracy.
 
     Args:
         architecture: a path, a shipped name, or a specification.
@@ -54,7 +57,8 @@ def run(
             workload's own if None. A ``.tflite`` file takes codes, of the types that it says.
         labels: class numbers of ``inputs``.
         samples: how many of the inputs to run, from the first; all if None.
-        engine: ``stepped`` (every register, every cycle) or ``functional`` (the same values and events, faster).
+        engine: ``stepped`` (every register, every cycle; if None) or ``functional`` (the same values and events,
+            faster).
         overrides: such as ``"array.rows=32"``.
 
     Raises:
@@ -66,16 +70,29 @@ def run(
     spec = load_arch(architecture, overrides) if not isinstance(architecture, ArchSpec) else architecture
     read = workload if isinstance(workload, Workload) else read_workload(workload)
     chosen = choose_samples(read, inputs=inputs, labels=labels, samples=samples)
-    return simulate(spec, chosen, engine=engine, with_data=True)
+    return simulate(spec, chosen, engine=chosen_engine(read, engine), with_data=True)
+
+
+def chosen_engine(workload: Workload, engine: EngineName | None) -> EngineName:
+    """Return the engine that was asked for, or the one that runs if none was.
+
+    Raises:
+        ConfigError: the workload has nothing to run an engine on.
+    """
+    if engine is not None and not workload.network.has_values:
+        raise ConfigError(f"engine {engine}: {no_values(workload.name)}")
+    return engine or DEFAULT_ENGINE
 
 
 def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:
     """Run chosen samples on an architecture.
 
     ``with_data`` runs the first sample on the machine with real operands and compares; without, the machine runs
-    for timing alone (same cycles and counts) and single events are not kept.
+    for timing alone (same cycles and counts) and single events are not kept. A workload of shapes alone is timed.
     """
     compiled = compile_workload(spec, chosen.workload)
+    if not compiled.network.has_values:
+        return _timed(spec, compiled)
     codes = compiled.codes(chosen.inputs)
     whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
     outputs = compiled.reals(whole.values[compiled.output])
@@ -84,7 +101,6 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     if with_data:
         written = [one.plan.output for one in runs]
         _compare(runs, run_integer(compiled.steps, compiled.params, first, keep=written))
-    account = Account(EnergyTable.load(spec.energy_table), energy_context(spec))
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
     return RunResult(
@@ -96,10 +112,32 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
         accuracy=None if chosen.labels is None else accuracy(outputs, chosen.labels),
         float_accuracy=None if chosen.labels is None or reference is None else accuracy(reference, chosen.labels),
         sqnr_db=None if reference is None else sqnr_db(reference, outputs),
-        layer_results=tuple(_layer_result(one, spec, account, whole.overflows.get(one.plan.name)) for one in runs),
+        layer_results=_layer_results(runs, spec, whole.overflows),
         events_kept=events,
         events_left_out=left_out,
     )
+
+
+def _timed(spec: ArchSpec, compiled: Compiled) -> RunResult:
+    """Run the machine without data: no sample, and so no accuracy and no overflow."""
+    return RunResult(
+        version=__version__,
+        architecture=spec.model_dump(mode="json"),
+        workload=compiled.network.name,
+        engine=TIMING,
+        samples=0,
+        accuracy=None,
+        float_accuracy=None,
+        sqnr_db=None,
+        layer_results=_layer_results(run_machine(compiled.layers, spec), spec, {}),
+    )
+
+
+def _layer_results(
+    runs: Sequence[LayerRun], spec: ArchSpec, overflows: Mapping[str, LayerOverflow]
+) -> tuple[LayerResult, ...]:
+    account = Account(EnergyTable.load(spec.energy_table), energy_context(spec))
+    return tuple(_layer_result(one, spec, account, overflows.get(one.plan.name)) for one in runs)
 
 
 def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:

@@ -67,8 +67,13 @@ def run(
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
     samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
     engine: Annotated[
-        str, typer.Option(metavar="NAME", help="stepped: every register, every cycle; functional: equal, faster.")
-    ] = "stepped",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="stepped: every register, every cycle; functional: equal, faster.  [default: stepped]",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write result.json and CSV tables here.")] = None,
     dump_tensors: Annotated[

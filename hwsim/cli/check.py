@@ -148,7 +148,9 @@ def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[La
     for layer in run_machine(compiled.layers, spec):
         account.entries(layer.counts)
         product = layer.plan.product
-        needed = None if product is None else _accumulator_bits(product.step)
+        needed = None
+        if product is not None and compiled.network.has_values:
+            needed = _accumulator_bits(product.step)
         fits.append(LayerFit(layer.plan, layer.total_cycles, needed))
     return fits
 

@@ -114,6 +114,8 @@ def _table_text(table: EnergyTable) -> str:
 
 
 def _workload_text(workload: Workload) -> str:
+    if not workload.network.has_values:
+        return f"{workload.name}: {counted(len(workload.network.operators), 'operator')}, shapes alone"
     inputs = counted(0 if workload.inputs is None else len(workload.inputs), "input")
     labels = "no labels" if workload.labels is None else "with labels"
     return f"{workload.name}: {counted(len(workload.network.operators), 'operator')}, {inputs} {labels}"

@@ -13,8 +13,10 @@ from hwsim.cli.run_files import check_targets, write_result, write_tensors
 from hwsim.cli.run_text import print_result, print_written
 from hwsim.cli.wording import one_of
 from hwsim.errors import ConfigError
+from hwsim.network.network import no_values
+from hwsim.readers.workload import Workload
 from hwsim.samples import choose_samples
-from hwsim.simulate import integer_tensors, simulate
+from hwsim.simulate import chosen_engine, integer_tensors, simulate
 
 _ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
 
@@ -28,7 +30,7 @@ class RunRequest:
     inputs: Path | None
     labels: Path | None
     samples: int | None
-    engine: str
+    engine: str | None
     overrides: tuple[str, ...]
     out: Path | None
     dump_tensors: Path | None
@@ -44,13 +46,15 @@ def run_once(request: RunRequest) -> None:
     Raises:
         HwsimError: as ``hwsim.run``; also if a file cannot be read or written.
     """
-    engine = _ENGINES[one_of(request.engine, list(_ENGINES), "engine")]
+    named = request.engine and one_of(request.engine, list(_ENGINES), "engine")
     if request.vcd_layer is not None and request.vcd is None:
         raise ConfigError("--vcd-layer without --vcd; allowed: both")
     check_targets(request.out, request.dump_tensors, request.vcd)
     spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    _check_values(workload, request)
     values, labels = read_samples(workload, request.inputs, request.labels)
     chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)
+    engine = chosen_engine(workload, _ENGINES[named] if named else None)
     result = simulate(spec, chosen, engine=engine, with_data=True)
     written: list[Path] = []
     if request.out:
@@ -64,3 +68,22 @@ def run_once(request: RunRequest) -> None:
         return
     print_result(result)
     print_written(written)
+
+
+def _check_values(workload: Workload, request: RunRequest) -> None:
+    """Refuse options that want values of a workload that has shapes alone.
+
+    Raises:
+        ConfigError: one line for each.
+    """
+    wanted = {
+        "--inputs": request.inputs,
+        "--labels": request.labels,
+        "--samples": request.samples,
+        "--engine": request.engine,
+        "--dump-tensors": request.dump_tensors,
+        "--vcd": request.vcd,
+    }
+    given = [option for option, value in wanted.items() if value is not None]
+    if given and not workload.network.has_values:
+        raise ConfigError(f"{option}: {no_values(workload.name)}" for option in given)

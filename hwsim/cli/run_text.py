@@ -44,7 +44,8 @@ def array_text(array: dict[str, Any]) -> str:
 
 def _headline(result: RunResult) -> str:
     ran = f"{result.workload} on {result.architecture['name']}"
-    return f"{ran}, {counted(result.samples, 'sample')}\n{array_text(result.architecture['array'])}"
+    samples = counted(result.samples, "sample") if result.samples else "time, traffic and energy of shapes alone"
+    return f"{ran}, {samples}\n{array_text(result.architecture['array'])}"
 
 
 def _print_layers(result: RunResult) -> None:
@@ -66,7 +67,7 @@ def _print_layers(result: RunResult) -> None:
             f"{figures['total_cycles']:,}",
             percent(figures["utilization"]),
             significant(figures["energy_pj"] / picojoules),
-            f"{figures['overflow_events']:,}",
+            f"{figures['overflow_events']:,}" if result.samples else NOTHING,
         ]
 
     rows = [row(layer.layer, _product(layer), layer.figures()) for layer in layers]
@@ -85,6 +86,9 @@ def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "throughput", f"{significant(totals['inferences_per_second'])} inferences/s"
     per_mac = significant(totals["energy_per_mac_pj"])
     yield "energy", f"{energy(totals['energy_pj'])} per inference, {per_mac} pJ/MAC"
+    if not result.samples:
+        yield "values", "none: the workload has shapes alone, so accuracy and overflows are not known"
+        return
     yield from quality_facts(result)
     yield "overflow", _overflows(result)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from hwsim.config.base import Conflict, Identifier, ListInput, Name, SchemaVersion, Spec, refuse
 from hwsim.config.wording import shown
+from hwsim.errors import did_you_mean
 
 Size = Annotated[int, Field(ge=1, le=65536)]
 Pair = Annotated[tuple[Size, Size], ListInput]
 Key = Annotated[str, Field(min_length=1, max_length=200)]
+NETWORK_INPUT = "input"
 
 
 class LayerSpec(Spec):
@@ -22,6 +24,16 @@ class LayerSpec(Spec):
     name: Identifier = Field(
         description="Unique name of the layer, letters, digits and _; its arrays are found by this name"
     )
+    inputs: Annotated[tuple[Identifier, ...], ListInput] | None = Field(
+        default=None,
+        description="Names of the layers whose outputs this one reads, or input for the network's own; null: the "
+        "layer before",
+    )
+
+    reads: ClassVar[int] = 1
+    """How many tensors the layer reads."""
+    has_float_form: ClassVar[bool] = True
+    """Whether the layer can be computed in floating point, and so be in a network with arrays."""
 
 
 class DenseSpec(LayerSpec):
@@ -61,15 +73,87 @@ def _stride_by_default(pool: dict[str, Any]) -> tuple[int, int]:
     return height, width
 
 
-class MaxPool2dSpec(LayerSpec):
-    """The largest value of each window."""
+class PoolSpec(LayerSpec):
+    """Windows over (height, width, channels)."""
 
-    type: Literal["max_pool2d"] = Field(description="The largest value of each window")
     pool: Pair = Field(description="Height and width of a window, in pixels")
     stride: Pair = Field(
         default_factory=_stride_by_default,
         description="Step down and to the right, in pixels; default: the size of the window",
     )
+    padding: Literal["same", "valid"] = Field(
+        default="valid",
+        description="same: as many outputs as inputs, divided by the stride; valid: no padding",
+    )
+
+
+class MaxPool2dSpec(PoolSpec):
+    """The largest value of each window."""
+
+    type: Literal["max_pool2d"] = Field(description="The largest value of each window")
+
+
+class AvgPool2dSpec(PoolSpec):
+    """The mean of each window."""
+
+    type: Literal["avg_pool2d"] = Field(description="The mean of each window")
+
+    has_float_form: ClassVar[bool] = False
+
+
+class GlobalAvgPoolSpec(LayerSpec):
+    """The mean of each channel."""
+
+    type: Literal["global_avg_pool"] = Field(description="The mean of each channel of (height, width, channels)")
+
+    has_float_form: ClassVar[bool] = False
+
+
+class AddSpec(LayerSpec):
+    """The sum of two tensors, such as the two ways round a residual block."""
+
+    type: Literal["add"] = Field(description="The sum of two tensors")
+
+    reads: ClassVar[int] = 2
+    has_float_form: ClassVar[bool] = False
+
+
+class MatmulSpec(LayerSpec):
+    """The product of two activation tensors, head by head, as in attention."""
+
+    type: Literal["matmul"] = Field(
+        description="The product of two activations: (rows, heads x depth) by (depth, heads x columns)"
+    )
+    heads: Size = Field(default=1, description="Independent products: each takes its part of the last axis")
+    transpose: bool = Field(
+        default=False, description="Whether the second tensor is (columns, heads x depth), as keys in attention are"
+    )
+
+    reads: ClassVar[int] = 2
+    has_float_form: ClassVar[bool] = False
+
+
+class SoftmaxSpec(LayerSpec):
+    """exp(x) over its sum along the last axis, or along equal parts of it."""
+
+    type: Literal["softmax"] = Field(description="exp(x) over its sum along the last axis, or equal parts of it")
+    heads: Size = Field(default=1, description="Equal parts of the last axis, each with a sum of its own")
+
+    has_float_form: ClassVar[bool] = False
+
+
+class LayerNormSpec(LayerSpec):
+    """Each row brought to mean 0 and variance 1, then scaled and shifted by channel."""
+
+    type: Literal["layer_norm"] = Field(description="Each row normalized, then scaled and shifted by channel")
+
+    has_float_form: ClassVar[bool] = False
+
+
+class GeluSpec(LayerSpec):
+    """x times the normal distribution function of x."""
+
+    type: Literal["gelu"] = Field(description="x times the normal distribution function of x")
 
 
 class FlattenSpec(LayerSpec):
@@ -118,7 +202,14 @@ AnyLayer = Annotated[
     | Relu6Spec
     | SigmoidSpec
     | TanhSpec
-    | BatchNormSpec,
+    | GeluSpec
+    | BatchNormSpec
+    | AvgPool2dSpec
+    | GlobalAvgPoolSpec
+    | AddSpec
+    | MatmulSpec
+    | SoftmaxSpec
+    | LayerNormSpec,
     Field(discriminator="type"),
 ]
 
@@ -152,19 +243,23 @@ def _unique_names(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
 def _repeated_names(layers: tuple[AnyLayer, ...]) -> Iterator[Conflict]:
     first: dict[str, int] = {}
     for index, layer in enumerate(layers):
+        if layer.name == NETWORK_INPUT:
+            yield Conflict((index, "name"), f"{shown(NETWORK_INPUT)} is the name of the network's input")
         if layer.name in first:
             yield Conflict((index, "name"), f"{shown(layer.name)} is the name of layers[{first[layer.name]}] already")
         first.setdefault(layer.name, index)
 
 
 class WorkloadSpec(Spec):
-    """A network of real numbers and the arrays that hold its parameters and samples."""
+    """A network of real numbers and the arrays that hold its parameters and samples; without arrays, its shapes."""
 
     schema_version: SchemaVersion = Field(description="Version of this file's format: 1")
     name: Name = Field(default="unnamed", description="Name of the workload in results")
     description: str = Field(default="", description="What the workload is, and where it comes from")
-    arrays: Annotated[Name, AfterValidator(_inside_folder)] = Field(
-        description="Name of the .npz file with parameters and samples, inside this folder"
+    arrays: Annotated[Name, AfterValidator(_inside_folder)] | None = Field(
+        default=None,
+        description="Name of the .npz file with parameters and samples, inside this folder; null: there are only "
+        "shapes, for time and energy",
     )
     input_shape: Annotated[tuple[Size, ...], ListInput] = Field(
         min_length=1,
@@ -175,3 +270,28 @@ class WorkloadSpec(Spec):
         description="The layers, in the order in which they run"
     )
     data: DataSpec | None = Field(default=None, description="Which arrays are samples; null: none")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield layers that read what is not there, and what cannot be with or without arrays."""
+        known = [NETWORK_INPUT]
+        for index, layer in enumerate(self.layers):
+            yield from _wrong_inputs(index, layer, known)
+            known.append(layer.name)
+            if self.arrays is not None and not layer.has_float_form:
+                text = f"{layer.type} has no values in floating point; allowed: in a workload without arrays"
+                yield Conflict(("layers", index, "type"), text, others=(("arrays",),))
+        if self.arrays is None and self.data is not None:
+            yield Conflict(("data",), "names arrays, and there is no file of arrays", others=(("arrays",),))
+
+
+def _wrong_inputs(index: int, layer: AnyLayer, known: list[str]) -> Iterator[Conflict]:
+    """Yield what is wrong with the inputs of a layer, after the layers ``known``."""
+    count = 1 if layer.inputs is None else len(layer.inputs)
+    if count != layer.reads:
+        at = ("layers", index) if layer.inputs is None else ("layers", index, "inputs")
+        yield Conflict(at, f"{layer.type} reads {layer.reads} tensors, got {count}; allowed: inputs: [layer, layer]")
+    for place, name in enumerate(layer.inputs or ()):
+        if name not in known:
+            text = f"no layer before this one is called {shown(name)}; allowed: {NETWORK_INPUT}, or a layer before"
+            text += did_you_mean(name, known)
+            yield Conflict(("layers", index, "inputs", place), text)

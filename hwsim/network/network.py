@@ -11,13 +11,19 @@ from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 
 
+def no_values(network: str) -> str:
+    """Return what is said where values are wanted of a network that has shapes alone."""
+    return f"workload {network} has shapes alone and no values to compute with; allowed: time, traffic and energy"
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A graph of operators, in an order of execution: each reads tensors that are inputs or written before it.
 
     ``inputs`` and ``outputs`` name tensors. Float or quantized alike. A network that ``holds_codes`` comes from a
     file that is quantized already: it keeps the file's integers, its users give and get them, and where a shape
-    begins with 1 that axis is the samples'.
+    begins with 1 that axis is the samples'. One without values has shapes alone: its constants have no data, and it
+    can be planned and timed but not computed with.
     """
 
     name: str
@@ -26,6 +32,7 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     holds_codes: bool = False
+    has_values: bool = True
 
     @property
     def input(self) -> str:

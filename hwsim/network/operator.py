@@ -27,6 +27,8 @@ class LoweringOptions:
     bias: BiasMode = "requantizer"
     profile: Profile | None = None
     """Whose arithmetic operators follow, bit by bit; None is the requantizer's and the LUT's own."""
+    has_values: bool = True
+    """Whether constants have values; without, steps say what is to be done and cannot do it."""
 
 
 @dataclass(frozen=True)

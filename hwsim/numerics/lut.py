@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -26,9 +27,16 @@ def sigmoid(values: FloatArray) -> FloatArray:
     return 0.5 * (1.0 + np.tanh(0.5 * values))
 
 
+def gelu(values: FloatArray) -> FloatArray:
+    """``x`` times the normal distribution function of ``x`` (Hendrycks and Gimpel, 2016), by the error function."""
+    halves = [0.5 * (1.0 + math.erf(value / math.sqrt(2.0))) for value in values.ravel().tolist()]
+    return values * np.asarray(halves).reshape(values.shape)
+
+
 FUNCTIONS: dict[str, Function] = {
     "sigmoid": sigmoid,
     "tanh": np.tanh,
+    "gelu": gelu,
     "exp": np.exp,
     "reciprocal_sqrt": lambda values: 1.0 / np.sqrt(values),
 }

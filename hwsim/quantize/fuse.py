@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
+from hwsim.network.operators.arithmetic import Add
 from hwsim.network.operators.elementwise import BatchNorm, Rectify
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
@@ -22,13 +23,10 @@ def fuse(network: Network) -> Network:
     producers: dict[str, Operator] = {}
     for operator in network.operators:
         before = producers.get(operator.input)
-        is_foldable = isinstance(before, MatmulOperator) and before.activation == "none"
-        if is_foldable and isinstance(operator, BatchNorm | Rectify) and _is_private(network, operator.input):
-            assert isinstance(before, MatmulOperator)  # noqa: S101  (see above)
+        folded = _folded(before, operator, tensors) if _is_private(network, operator.input) else None
+        if folded is not None:
             del producers[operator.input]
-            producers[operator.output] = _folded(before, operator, tensors)
-        else:
-            producers[operator.output] = operator
+        producers[operator.output] = folded or operator
     return replace(network, tensors=tensors, operators=tuple(producers.values()))
 
 
@@ -37,14 +35,26 @@ def _is_private(network: Network, tensor: str) -> bool:
     return len(network.readers(tensor)) == 1 and tensor not in network.outputs
 
 
-def _folded(product: MatmulOperator, operator: BatchNorm | Rectify, tensors: dict[str, Tensor]) -> MatmulOperator:
-    if isinstance(operator, BatchNorm):
-        return _fold_batch_norm(product, operator, tensors)
-    return replace(product, output=operator.output, activation=operator.activation)
+def _folded(before: Operator | None, operator: Operator, tensors: dict[str, Tensor]) -> Operator | None:
+    """Return one operator in place of two, or None where they stay apart."""
+    if not isinstance(before, MatmulOperator | Add) or before.activation != "none":
+        return None
+    if isinstance(operator, Rectify):
+        return replace(before, output=operator.output, activation=operator.activation)
+    if isinstance(operator, BatchNorm) and isinstance(before, MatmulOperator) and before.weight in before.constants:
+        return _fold_batch_norm(before, operator, tensors)
+    return None
 
 
 def _fold_batch_norm(product: MatmulOperator, norm: BatchNorm, tensors: dict[str, Tensor]) -> MatmulOperator:
-    """Scale the output channels of the weight and move the bias: ``(x W + b) m + o = x (W m) + (b m + o)``."""
+    """Scale the output channels of the weight and move the bias: ``(x W + b) m + o = x (W m) + (b m + o)``.
+
+    Where only shapes are known, a bias is all that is left of it.
+    """
+    if tensors[product.weight].data is None:
+        unknown = Tensor(f"{product.name}.bias", tensors[norm.gamma].shape)
+        tensors[unknown.name] = unknown
+        return replace(product, output=norm.output, bias=unknown.name)
     multiplier, offset = norm.factors(tensors)
     weight = tensors[product.weight]
     tensors[product.weight] = replace(weight, data=np.asarray(weight.data, np.float64) * multiplier)

@@ -30,7 +30,7 @@ from hwsim.quantize.schemes import (
 from hwsim.registry import CALIBRATORS, REPAIRS
 
 BATCH_SAMPLES = 32
-_FUNCTION_RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+BOUNDED_FUNCTIONS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 def quantize(
@@ -76,7 +76,7 @@ def _activation_grids(
     functions = {
         home: producer.function
         for home in homes.values()
-        if isinstance(producer := producers.get(home), LutFunction) and producer.function in _FUNCTION_RANGES
+        if isinstance(producer := producers.get(home), LutFunction) and producer.function in BOUNDED_FUNCTIONS
     }
     calibrated = {name: schemes[name] for name in dict.fromkeys(homes.values()) if name not in functions}
     ranges = activation_ranges(network, calibration, calibrated)
@@ -124,7 +124,7 @@ def function_quantization(function: str, rule: GridRule) -> Quantization:
 
     Over all codes the scale is a power of two by itself, unless the range is narrow.
     """
-    low, high = _FUNCTION_RANGES[function]
+    low, high = BOUNDED_FUNCTIONS[function]
     word = rule.format
     if rule.symmetric or word.narrow:
         return rule.over(low, high)

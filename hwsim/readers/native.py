@@ -10,29 +10,16 @@ import numpy as np
 
 from hwsim.config.load import load_workload_spec
 from hwsim.config.shipped import WORKLOAD, WORKLOAD_FILE
-from hwsim.config.workload import (
-    AnyLayer,
-    BatchNormSpec,
-    Conv2dSpec,
-    DenseSpec,
-    FlattenSpec,
-    MaxPool2dSpec,
-    Relu6Spec,
-    ReluSpec,
-    SigmoidSpec,
-    TanhSpec,
-    WorkloadSpec,
-)
+from hwsim.config.workload import NETWORK_INPUT, WorkloadSpec
 from hwsim.errors import ConfigError, did_you_mean
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
-from hwsim.network.operators.conv2d import Conv2d
-from hwsim.network.operators.dense import Dense
-from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction, MaxPool2d, Rectify
+from hwsim.network.operators.elementwise import BatchNorm
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
 from hwsim.readers.arrays import read_npz
+from hwsim.readers.native_layers import build_layer
 from hwsim.readers.workload import Workload
 
 
@@ -46,54 +33,51 @@ def read_workload(name_or_path: str | Path) -> Workload:
     found = WORKLOAD.find(name_or_path)
     spec_file = found / WORKLOAD_FILE if found.is_dir() else found
     spec = load_workload_spec(spec_file)
-    arrays_file = spec_file.parent / spec.arrays
-    arrays = read_npz(arrays_file)
-    build = _Build(arrays, str(arrays_file))
+    arrays_file = None if spec.arrays is None else spec_file.parent / spec.arrays
+    build = _Build(None, str(spec_file)) if arrays_file is None else _Build(read_npz(arrays_file), str(arrays_file))
     network = build.network(spec)
     calibration, inputs, labels = build.data(spec)
     if build.problems:
         raise ConfigError(dict.fromkeys(build.problems))
-    digest = hashlib.sha256(spec_file.read_bytes() + arrays_file.read_bytes()).hexdigest()
-    return Workload(spec.name, network, calibration, inputs, labels, digest)
-
-
-def _without_constants(
-    layer: MaxPool2dSpec | FlattenSpec | ReluSpec | Relu6Spec | SigmoidSpec | TanhSpec, source: str
-) -> Operator:
-    if isinstance(layer, MaxPool2dSpec):
-        return MaxPool2d(layer.name, (source,), layer.name, layer.pool, layer.stride)
-    if isinstance(layer, FlattenSpec):
-        return Flatten(layer.name, (source,), layer.name)
-    if isinstance(layer, ReluSpec | Relu6Spec):
-        return Rectify(layer.name, (source,), layer.name, layer.type)
-    return LutFunction(layer.name, (source,), layer.name, layer.type)
+    digest = hashlib.sha256(spec_file.read_bytes())
+    if arrays_file is not None:
+        digest.update(arrays_file.read_bytes())
+    return Workload(spec.name, network, calibration, inputs, labels, digest.hexdigest())
 
 
 class _Build:
-    """Turns layers and arrays into a network, collecting every problem on the way."""
+    """Turns layers and arrays into a network, collecting every problem on the way; arrays of None: shapes alone."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], file: str) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray] | None, file: str) -> None:
         self._arrays, self._file = arrays, file
         self._tensors: dict[str, Tensor] = {}
         self.problems: list[str] = []
 
     def network(self, spec: WorkloadSpec) -> Network:
-        """Chain the layers; after a layer whose shape is wrong, the rest goes unchecked."""
-        shape: Shape = spec.input_shape
-        tensor = "input"
-        self._tensors[tensor] = Tensor(tensor, shape)
+        """Connect the layers; after a layer whose shape is wrong, the rest goes unchecked."""
+        last = NETWORK_INPUT
+        self._tensors[last] = Tensor(last, spec.input_shape)
         operators: list[Operator] = []
         for layer in spec.layers:
+            sources = layer.inputs or (last,)
             try:
-                operator = self._operator(layer, tensor, shape)
-                shape = operator.output_shape(shape)
+                chain = build_layer(layer, sources, [self._tensors[name].shape for name in sources], self._constant)
+                for operator in chain:
+                    self._connect(operator)
             except ConfigError as error:
                 self.problems += [f"{self._file}: {problem}" for problem in error.problems]
                 break
-            tensor = operator.output
-            self._tensors[tensor] = Tensor(tensor, shape)
-            operators.append(operator)
-        return Network(spec.name, self._tensors, tuple(operators), ("input",), (tensor,))
+            operators += chain
+            last = layer.name
+        has_values = self._arrays is not None
+        return Network(spec.name, self._tensors, tuple(operators), (NETWORK_INPUT,), (last,), has_values=has_values)
+
+    def _connect(self, operator: Operator) -> None:
+        """Enter the operator's output."""
+        shape = operator.output_shape(*(self._tensors[name].shape for name in operator.inputs))
+        self._tensors[operator.output] = Tensor(operator.output, shape)
+        if isinstance(operator, BatchNorm):
+            self._check_variance(operator)
 
     def data(self, spec: WorkloadSpec) -> tuple[FloatArray | None, FloatArray | None, IntArray | None]:
         """Return calibration samples, inputs and labels, where the file says there are some."""
@@ -106,49 +90,16 @@ class _Build:
             labels = self._labels(spec.data.labels, len(inputs))
         return calibration, inputs, labels
 
-    def _operator(self, layer: AnyLayer, source: str, shape: Shape) -> Operator:
-        if isinstance(layer, DenseSpec):
-            return self._dense(layer, source, shape)
-        if isinstance(layer, Conv2dSpec):
-            return self._conv2d(layer, source, shape)
-        if isinstance(layer, BatchNormSpec):
-            return self._batch_norm(layer, source, shape)
-        return _without_constants(layer, source)
-
-    def _dense(self, layer: DenseSpec, source: str, shape: Shape) -> Dense:
-        weight = self._constant(f"{layer.name}.weight", (*shape, layer.units)) if len(shape) == 1 else ""
-        bias = self._constant(f"{layer.name}.bias", (layer.units,)) if layer.bias else None
-        return Dense(layer.name, (source,), layer.name, weight, bias, units=layer.units)
-
-    def _conv2d(self, layer: Conv2dSpec, source: str, shape: Shape) -> Conv2d:
-        weight = ""
-        if len(shape) == 3 and shape[2] % layer.groups == 0:
-            weight = self._constant(f"{layer.name}.weight", (*layer.kernel, shape[2] // layer.groups, layer.filters))
-        bias = self._constant(f"{layer.name}.bias", (layer.filters,)) if layer.bias else None
-        return Conv2d(
-            layer.name,
-            (source,),
-            layer.name,
-            weight,
-            bias,
-            groups=layer.groups,
-            filters=layer.filters,
-            kernel=layer.kernel,
-            stride=layer.stride,
-            padding=layer.padding,
-        )
-
-    def _batch_norm(self, layer: BatchNormSpec, source: str, shape: Shape) -> BatchNorm:
-        gamma, beta, mean, variance_name = (
-            self._constant(f"{layer.name}.{part}", shape[-1:]) for part in ("gamma", "beta", "mean", "variance")
-        )
-        variance = self._tensors[variance_name].data
+    def _check_variance(self, norm: BatchNorm) -> None:
+        variance = self._tensors[norm.variance].data
         if variance is not None and np.any(variance < 0):
-            self.problems.append(f"{self._file}: array {variance_name}: negative variance; allowed: 0 or more")
-        return BatchNorm(layer.name, (source,), layer.name, gamma, beta, mean, variance_name, layer.epsilon)
+            self.problems.append(f"{self._file}: array {norm.variance}: negative variance; allowed: 0 or more")
 
     def _constant(self, name: str, shape: Shape) -> str:
         """Enter a constant tensor; whatever is wrong with it becomes a problem, and zeros take its place."""
+        if self._arrays is None:
+            self._tensors[name] = Tensor(name, shape)
+            return name
         values = self._numbers(name, (name.rsplit(".", 1)[0] + ".",))
         if values is not None and values.shape != shape:
             self.problems.append(
@@ -184,12 +135,13 @@ class _Build:
 
     def _numbers(self, name: str, prefixes: tuple[str, ...]) -> FloatArray | None:
         """Return an array as float64, or None after noting why there is none."""
-        if name not in self._arrays:
-            near = [key for key in self._arrays if not prefixes or key.startswith(prefixes)]
+        arrays = self._arrays or {}
+        if name not in arrays:
+            near = [key for key in arrays if not prefixes or key.startswith(prefixes)]
             has = f"the file has: {', '.join(sorted(near))}" if near else "the file has none for this layer"
-            self.problems.append(f"{self._file}: no array '{name}'; {has}{did_you_mean(name, self._arrays)}")
+            self.problems.append(f"{self._file}: no array '{name}'; {has}{did_you_mean(name, arrays)}")
             return None
-        values = self._arrays[name]
+        values = arrays[name]
         if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
             self.problems.append(f"{self._file}: array {name}: type {values.dtype}; allowed: integers or floats")
             return None

@@ -11,7 +11,10 @@ from config_problems import problems_of
 from hwsim.config import load_workload_spec
 
 HEAD = "schema_version: 1\narrays: net.npz\ninput_shape: [8, 8, 1]\n"
-TYPES = "dense, conv2d, max_pool2d, flatten, relu, relu6, sigmoid, tanh, batch_norm"
+TYPES = (
+    "dense, conv2d, max_pool2d, flatten, relu, relu6, sigmoid, tanh, gelu, batch_norm, avg_pool2d, global_avg_pool, "
+    "add, matmul, softmax, layer_norm"
+)
 
 
 @pytest.fixture
@@ -40,6 +43,7 @@ def test_layers_have_the_defaults_of_their_type(net: Callable[[str], str]) -> No
     conv, pool, _, dense = (layer.model_dump() for layer in spec.layers)
     assert conv == {
         "name": "conv",
+        "inputs": None,
         "type": "conv2d",
         "filters": 8,
         "kernel": (3, 3),
@@ -65,7 +69,7 @@ def test_layers_have_the_defaults_of_their_type(net: Callable[[str], str]) -> No
         (
             "{type: dense, name: a, unit: 3}",
             "5:5: layers[0].units: this required key is missing|"
-            "5:28: layers[0].unit: unknown key; allowed: name, type, units, bias; did you mean 'units'?",
+            "5:28: layers[0].unit: unknown key; allowed: name, inputs, type, units, bias; did you mean 'units'?",
         ),
         (
             "{type: relu, name: 1st}",

@@ -19,7 +19,8 @@ def run_onnx(operator: str, values: np.ndarray, *constants: np.ndarray, **attrib
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.float32(data), name) for name, data in zip(names, constants, strict=True)],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    opset = 20 if operator == "Gelu" else 15
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     result = np.asarray(session.run(["y"], {"x": fed})[0])
     return np.moveaxis(result, 1, -1) if is_image else result

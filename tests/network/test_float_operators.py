@@ -96,6 +96,17 @@ def test_max_pool(seed: int) -> None:
     assert_same(float_values(MaxPool2d("pool", ("x",), "y", pool, stride), values), theirs)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_max_pool_over_the_edge(seed: int) -> None:
+    """Also where all values are negative: padding is no zero."""
+    random = np.random.default_rng(seed)
+    pool = tuple(int(size) for size in random.integers(1, 4, 2))
+    stride = tuple(int(random.integers(1, size + 1)) for size in pool)
+    values = random.normal(size=(2, *random.integers(3, 9, 2), 3)) - 3
+    theirs = run_onnx("MaxPool", values, kernel_shape=pool, strides=stride, auto_pad="SAME_UPPER")
+    assert_same(float_values(MaxPool2d("pool", ("x",), "y", pool, stride, "same"), values), theirs)
+
+
 @pytest.mark.parametrize("shape", [(3, 6), (2, 4, 3, 6)], ids=["vector", "image"])
 def test_batch_norm(shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
@@ -106,7 +117,7 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
     assert_same(ours, run_onnx("BatchNormalization", values, gamma, beta, mean, variance, epsilon=1e-3))
 
 
-@pytest.mark.parametrize(("function", "operator"), [("sigmoid", "Sigmoid"), ("tanh", "Tanh")])
+@pytest.mark.parametrize(("function", "operator"), [("sigmoid", "Sigmoid"), ("tanh", "Tanh"), ("gelu", "Gelu")])
 def test_functions_far_into_saturation(function: str, operator: str) -> None:
     values = np.linspace(-40, 40, 801).reshape(3, -1)
     assert_same(float_values(LutFunction("f", ("x",), "y", function), values), run_onnx(operator, values))

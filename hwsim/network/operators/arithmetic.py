@@ -11,6 +11,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
+from hwsim.network.operators.windows import image
 from hwsim.network.tensor import Shape
 from hwsim.numerics.tflite import convert, elementwise, pooling, rectify
 from hwsim.numerics.tflite.pooling import Window
@@ -148,24 +149,25 @@ class LeakyRelu(_Unary):
 
 @dataclass(frozen=True)
 class Pool2d(QuantizedOperator):
-    """Average or maximum of windows of (1, height, width, channels); input and output share a quantization."""
+    """Average or maximum of windows of an image; input and output share a quantization."""
+
+    keeps_quantization: ClassVar[bool] = True
 
     window: Window = WHOLE
     activation: TfliteActivation = "none"
     average: bool = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """(1, output height, output width, channels)."""
+        """Output height, output width, channels, behind a batch axis of 1 where the input has one."""
         (shape,) = shapes
-        if len(shape) != 4 or shape[0] != 1:
-            raise ConfigError(f"layer {self.name}: input of shape {list(shape)}; allowed: [1, height, width, channels]")
-        height, width = self.window.out_size(shape[1], shape[2])
-        return (1, height, width, shape[3])
+        height, width, channels = image(self.name, shape)
+        return (*shape[:-3], *self.window.out_size(height, width), channels)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`pooling.average_pool`, `pooling.max_pool`."""
         pool = pooling.average_pool if self.average else pooling.max_pool
-        return pool(values[0][:, 0], self.window, *activation_clamp(operands.output, self.activation))
+        pixels = values[0].reshape(len(values[0]), *values[0].shape[-3:])
+        return pool(pixels, self.window, *activation_clamp(operands.output, self.activation))
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One add or comparison for every element of a window but the first; a multiplication for the average."""

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.gather import PADDING
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import activate
-from hwsim.network.operators.windows import axis, image, window_elements
+from hwsim.network.operators.windows import Axis, axis, image, window_elements
 from hwsim.network.steps import ClampStep, LutStep, MaxStep, MoveStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
@@ -23,10 +24,11 @@ from hwsim.numerics.sigmoid_lut import build_function_lut
 
 @dataclass(frozen=True)
 class MaxPool2d(Operator):
-    """The greatest value of each window of (height, width, channels), without padding."""
+    """The greatest value of each window of (height, width, channels); padding never is the greatest."""
 
     pool: tuple[int, int] = (2, 2)
     stride: tuple[int, int] = (2, 2)
+    padding: str = "valid"
 
     keeps_quantization: ClassVar[bool] = True
 
@@ -34,17 +36,22 @@ class MaxPool2d(Operator):
         """(output height, output width, channels)."""
         height, width, channels = image(self.name, shapes[0])
         try:
-            vertical = axis(height, self.pool[0], self.stride[0], "valid")
-            horizontal = axis(width, self.pool[1], self.stride[1], "valid")
+            vertical, horizontal = self._axes(height, width)
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {error}") from None
         return (vertical.outputs, horizontal.outputs, channels)
 
-    def _windows(self, input_shape: Shape) -> IntArray:
-        height, width, channels = image(self.name, input_shape)
-        pixels = window_elements(
-            axis(height, self.pool[0], self.stride[0], "valid"), axis(width, self.pool[1], self.stride[1], "valid")
+    def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        return (
+            axis(height, self.pool[0], self.stride[0], self.padding),
+            axis(width, self.pool[1], self.stride[1], self.padding),
         )
+
+    def _windows(self, input_shape: Shape) -> IntArray:
+        """Return input elements (outputs, window); in place of padding another element of the window stands again."""
+        height, width, channels = image(self.name, input_shape)
+        pixels = window_elements(*self._axes(height, width))
+        pixels = np.where(pixels == PADDING, pixels.max(axis=1, keepdims=True), pixels)
         elements = pixels[:, None, :] * channels + np.arange(channels)[None, :, None]
         return elements.reshape(-1, pixels.shape[1])
 

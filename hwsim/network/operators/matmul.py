@@ -88,14 +88,8 @@ class MatmulOperator(Operator):
         weight = tensors[self.weight]
         inputs, weights = self.input_quantization(tensors), quantization_of(weight)
         output = quantization_of(tensors[self.output])
-        matrices = np.asarray(self.weight_matrix(np.asarray(weight.data, np.int64)))
-        bias = np.zeros((self.groups, matrices.shape[2]), np.int64)
-        if self.bias is not None:
-            bias += np.asarray(tensors[self.bias].data, np.int64).reshape(bias.shape)
+        matrices = self._weight_codes(weight)
         zero_points = weights.zero_point
-        if options.zero_point == "folded":
-            per_group = zero_points if zero_points.ndim == 0 else zero_points.reshape(bias.shape)
-            bias += folded_constants(matrices, int(inputs.zero_point), per_group)
         return MatmulStep(
             name=self.name,
             inputs=self.inputs,
@@ -103,7 +97,7 @@ class MatmulOperator(Operator):
             output_shape=tensors[self.output].shape,
             gather=as_gather(self.gather(tensors[self.input].shape)),
             weights=matrices,
-            bias=bias,
+            bias=self._bias(tensors, matrices, options),
             activation_format=inputs.format,
             weight_format=weights.format,
             activation_zero_point=int(inputs.zero_point),
@@ -114,6 +108,26 @@ class MatmulOperator(Operator):
             output_format=output.format,
             weight_name=self.weight,
         )
+
+    def _weight_codes(self, weight: Tensor) -> IntArray:
+        """Return (groups, depth, out_cols); where only the shape is known, zeros that take no memory."""
+        if weight.data is not None:
+            return np.asarray(self.weight_matrix(np.asarray(weight.data, np.int64)))
+        depth, channels = int(np.prod(weight.shape[:-1])), weight.shape[-1]
+        return np.broadcast_to(np.int64(0), (self.groups, depth, channels // self.groups))
+
+    def _bias(self, tensors: Mapping[str, Tensor], matrices: IntArray, options: LoweringOptions) -> IntArray:
+        """Return (groups, out_cols): the bias, with the constants of the zero points where they are folded."""
+        inputs, zero_points = quantization_of(tensors[self.input]), quantization_of(tensors[self.weight]).zero_point
+        bias = np.zeros((self.groups, matrices.shape[2]), np.int64)
+        if not options.has_values:
+            return bias
+        if self.bias is not None:
+            bias += np.asarray(tensors[self.bias].data, np.int64).reshape(bias.shape)
+        if options.zero_point == "folded":
+            per_group = zero_points if zero_points.ndim == 0 else zero_points.reshape(bias.shape)
+            bias += folded_constants(matrices, int(inputs.zero_point), per_group)
+        return bias
 
     def _requantizer(
         self, inputs: Quantization, weights: Quantization, output: Quantization, options: LoweringOptions

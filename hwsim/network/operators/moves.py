@@ -27,6 +27,8 @@ class _Moves(QuantizedOperator):
 class Reshape(_Moves):
     """The same row of values in another shape; also where axes of size 1 come or go."""
 
+    keeps_quantization: ClassVar[bool] = True
+
     shape: Shape = ()
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -28,7 +28,8 @@ def axis(size: int, window: int, stride: int, padding: str, dilation: int = 1) -
     """Place windows along an axis; a window's elements lie ``dilation`` apart and span (window - 1) dilation + 1.
 
     ``same`` gives ceil(size / stride) outputs and pads max((outputs - 1) stride + span - size, 0), the smaller
-    half in front (TensorFlow's rule); ``valid`` gives those that fit.
+    half in front (TensorFlow's rule); ``valid`` gives those that fit; ``ceil`` also the one that begins on a step of
+    the stride and hangs over the far edge (SCALE-Sim's rule).
 
     Raises:
         ConfigError: no window fits.
@@ -39,7 +40,8 @@ def axis(size: int, window: int, stride: int, padding: str, dilation: int = 1) -
         return Axis(size, window, stride, outputs, max((outputs - 1) * stride + span - size, 0) // 2, dilation)
     if span > size:
         raise ConfigError(f"a window of {span} does not fit an input of {size}")
-    return Axis(size, window, stride, (size - span) // stride + 1, 0, dilation)
+    reach = size - span + (stride - 1 if padding == "ceil" else 0)
+    return Axis(size, window, stride, reach // stride + 1, 0, dilation)
 
 
 def window_elements(vertical: Axis, horizontal: Axis) -> IntArray:
