@@ -109,7 +109,7 @@ def plan_product(step: ProductStep, params: ArrayShape, scratchpads: Scratchpads
     in_group = list(dataflow.folds(step.shape, params))
     folds = tuple(GroupFold(group, fold, fold is in_group[-1]) for group in range(step.groups) for fold in in_group)
     activations = _Operand("activations", step.name, scratchpads.activations, step.activation_format.bits)
-    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_format.bits)
+    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_memory_bits)
     plans: list[OperandPlan] = []
     problems: list[str] = []
     for operand, uses in ((activations, _activation_uses(step, folds)), (weights, _weight_uses(step, folds))):

@@ -66,6 +66,8 @@ class ProductStep(Step):
     weight_format: Word
     output_format: Word
     weight_name: str = field(default="", kw_only=True)
+    weight_index_bits: int | None = field(default=None, kw_only=True)
+    """Width of the indices that memory holds in place of weights, for a decoder before the array; None: no indices."""
 
     @property
     def groups(self) -> int:
@@ -76,6 +78,11 @@ class ProductStep(Step):
     def shape(self) -> GemmShape:
         """Sizes of one group's product."""
         return GemmShape(self.gather.out_rows, self.gather.depth, int(self.weights.shape[2]))
+
+    @property
+    def weight_memory_bits(self) -> int:
+        """Width of what memory holds for a weight."""
+        return self.weight_index_bits or self.weight_format.bits
 
     @abstractmethod
     def requantizer_counts(self, scheme: str) -> Counts:

@@ -18,7 +18,8 @@ class Tensor:
     """A named tensor. ``shape`` is that of one sample, channels last.
 
     ``data`` holds a constant's values: reals, or codes once ``quantization`` is set. Activations have none.
-    ``is_internal`` marks a tensor that the user's file does not have.
+    ``is_internal`` marks a tensor that the user's file does not have. ``index_bits`` is the width of what memory holds
+    for an element where that is not its code, but an index into a table of codes.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Tensor:
     data: Values | None = None
     quantization: Quantization | None = None
     is_internal: bool = False
+    index_bits: int | None = None
