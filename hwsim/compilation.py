@@ -27,7 +27,6 @@ from hwsim.quantize.post_training import quantize
 from hwsim.readers.workload import Workload
 
 REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a dequantize
-DEFAULT_PROFILE: Profile = "tflm"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,7 @@ class Compiled:
         """
         if not self.network.has_values:
             raise ConfigError(no_values(self.network.name))
-        flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
+        flat = {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
         if self.network.holds_codes:
             return flat
         return {name: quantization_of(self.network.tensors[name]).quantize(values) for name, values in flat.items()}
@@ -76,7 +75,8 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         UnsupportedError: an operator without an integer form.
     """
     network = _quantized(spec, workload)
-    options = lowering_options(spec, holds_codes=network.holds_codes or not workload.network.has_values)
+    follows_profile = network.holds_codes or not workload.network.has_values
+    options = lowering_options(spec, network.rounding_profile if follows_profile else None)
     steps = network.lower(replace(options, has_values=network.has_values))
     _check_widths(spec, steps)
     params = {step.name: array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
@@ -136,7 +136,7 @@ def _check_widths(spec: ArchSpec, steps: Sequence[Step]) -> None:
         raise ConfigError(problems)
 
 
-def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOptions:
+def lowering_options(spec: ArchSpec, default_profile: Profile | None = None) -> LoweringOptions:
     """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default."""
     requantizer, lut = spec.requantizer, spec.activation_lut
     return LoweringOptions(
@@ -144,7 +144,7 @@ def lowering_options(spec: ArchSpec, *, holds_codes: bool = False) -> LoweringOp
         lut=LutOptions(lut.entries, *lut.input_range, lut.output_bits, lut.interpolation),
         zero_point=spec.array.zero_point,
         bias=requantizer.bias,
-        profile=requantizer.rounding_profile or (DEFAULT_PROFILE if holds_codes else None),
+        profile=requantizer.rounding_profile or default_profile,
     )
 
 

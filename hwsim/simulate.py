@@ -149,7 +149,7 @@ def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:
     network, codes = compiled.network, compiled.codes(chosen.inputs)
     named = [step.output for step in compiled.steps if not network.tensors[step.output].is_internal]
     values = codes | run_integer(compiled.steps, compiled.params, codes, keep=named).values
-    shaped = {name: one.reshape(-1, *network.sample_shape(name)) for name, one in values.items()}
+    shaped = {name: network.from_elements(name, one) for name, one in values.items()}
     return {name: _as_stored(network, name, one) for name, one in shaped.items()}
 
 
@@ -157,7 +157,8 @@ def _as_stored(network: Network, name: str, values: Values) -> Values:
     grid = network.tensors[name].quantization
     if not network.holds_codes or grid is None:
         return values
-    return values.astype(f"i{grid.format.bits // BITS_PER_BYTE}")
+    width = next(width for width in (1, 2, 4) if grid.format.bits <= width * BITS_PER_BYTE)
+    return values.astype(f"{'i' if grid.format.signed else 'u'}{width}")
 
 
 def sample_data(codes: Mapping[str, IntArray], engine: EngineName) -> SampleData:
@@ -178,7 +179,6 @@ def energy_context(spec: ArchSpec) -> EnergyContext:
         output_scratchpad_bytes=pads.outputs.capacity_bytes,
         lut_entries=spec.activation_lut.entries,
         lut_output_bits=spec.activation_lut.output_bits,
-        decoder_entries=spec.quantization.largest_codebook,
     )
 
 

@@ -77,10 +77,10 @@ class RequantizerSpec(Spec):
         description="single: half up, once; double: gemmlowp's two steps (accumulators up to 32 bits, "
         "31 multiplier bits); floor; half_even. The float scheme always rounds half to even",
     )
-    rounding_profile: Literal["tflm", "litert_reference", "litert_optimized", "xnnpack"] | None = Field(
+    rounding_profile: Literal["tflm", "litert_reference", "litert_optimized", "xnnpack", "onnxruntime"] | None = Field(
         default=None,
         description="Whose kernels to follow bit by bit, instead of scheme, rounding and multiplier_bits; null: those "
-        "three, and tflm for a .tflite file",
+        "three, tflm for a .tflite file, onnxruntime for an .onnx file that is quantized already",
     )
     multiplier_bits: int = Field(
         default=31, ge=8, le=32, description="Width of the fixed_point multiplier, in bits, without a sign"

@@ -19,7 +19,7 @@ def check_codes(network: Network, tensor: str, values: Values) -> Values:
         ConfigError: of another type or shape than the tensor, outside its format, or no sample at all.
     """
     expected = network.sample_shape(tensor)
-    whole = network.tensors[tensor].shape
+    whole = network.tensors[tensor].user_shape
     if len(values) == 0 or values.shape[1:] not in (expected, whole):
         raise ConfigError(
             f"input {tensor} of shape {list(values.shape)}; "

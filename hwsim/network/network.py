@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from hwsim.errors import UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.tflite.profiles import Profile
+
+Values = np.ndarray[Any, Any]
 
 
 def no_values(network: str) -> str:
@@ -22,8 +28,8 @@ class Network:
 
     ``inputs`` and ``outputs`` name tensors. Float or quantized alike. A network that ``holds_codes`` comes from a
     file that is quantized already: it keeps the file's integers, its users give and get them, and where a shape
-    begins with 1 that axis is the samples'. One without values has shapes alone: its constants have no data, and it
-    can be planned and timed but not computed with.
+    begins with 1 that axis is the samples'. Such a file's own arithmetic is ``rounding_profile``. One without values
+    has shapes alone: its constants have no data, and it can be planned and timed but not computed with.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Network:
     outputs: tuple[str, ...]
     holds_codes: bool = False
     has_values: bool = True
+    rounding_profile: Profile = "tflm"
 
     @property
     def input(self) -> str:
@@ -51,8 +58,23 @@ class Network:
 
     def sample_shape(self, tensor: str) -> Shape:
         """Return the shape of one sample in the arrays that users give and get, samples first."""
-        shape = self.tensors[tensor].shape
+        shape = self.tensors[tensor].user_shape
         return shape[1:] if self.holds_codes and shape[:1] == (1,) else shape
+
+    def to_elements(self, tensor: str, values: Values) -> Values:
+        """Return a user's array (samples, *sample shape) as (samples, elements), laid out as the tensor is."""
+        found = self.tensors[tensor]
+        if found.order is not None:
+            values = values.reshape(-1, *found.user_shape).transpose(0, *(axis + 1 for axis in found.order))
+        return values.reshape(len(values), -1)
+
+    def from_elements(self, tensor: str, values: Values) -> Values:
+        """Return elements (samples, elements) as a user's array (samples, *sample shape)."""
+        found = self.tensors[tensor]
+        if found.order is not None:
+            back = np.argsort(found.order) + 1
+            values = values.reshape(-1, *found.shape).transpose(0, *back)
+        return values.reshape(-1, *self.sample_shape(tensor))
 
     def readers(self, tensor: str) -> list[Operator]:
         """Return the operators that read a tensor."""

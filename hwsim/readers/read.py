@@ -8,10 +8,11 @@ from hwsim.readers.native import read_workload as read_native
 from hwsim.readers.workload import Workload
 
 TFLITE_SUFFIX = ".tflite"
+ONNX_SUFFIX = ".onnx"
 
 
 def read_workload(name_or_path: str | Path) -> Workload:
-    """Return the workload in a ``.tflite`` file, or in a folder (or of that shipped name).
+    """Return the workload in a ``.tflite`` or ``.onnx`` file, or in a folder (or of that shipped name).
 
     Raises:
         ConfigError: the file is missing, damaged or wrong.
@@ -21,4 +22,8 @@ def read_workload(name_or_path: str | Path) -> Workload:
         from hwsim.readers.tflite.read import read_tflite
 
         return read_tflite(Path(name_or_path))
+    if Path(name_or_path).suffix == ONNX_SUFFIX:
+        from hwsim.readers.onnx.read import read_onnx
+
+        return read_onnx(Path(name_or_path))
     return read_native(name_or_path)

@@ -33,7 +33,7 @@ def macs_and_weights(network: Network) -> tuple[int, int]:
     """Lower operator by operator: the operands' addresses of a large network would not fit in memory at once."""
     spec = load_arch("edge16")
     quantized = assume_quantization(network, spec.quantization, weight_bits=8, activation_bits=8)
-    options = replace(lowering_options(spec, holds_codes=True), has_values=False)
+    options = replace(lowering_options(spec, "tflm"), has_values=False)
     macs = weights = 0
     for operator in quantized.operators:
         step = operator.lower(quantized.tensors, options)

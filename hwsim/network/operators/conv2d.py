@@ -11,6 +11,9 @@ from hwsim.network.operators.windows import Axis, axis, image
 from hwsim.network.tensor import Shape
 from hwsim.numerics.tflite.schemes import ProductOperator
 
+Padding2d = str | tuple[tuple[int, int], tuple[int, int]]
+"""``same``, ``valid``, or elements of padding (above, below), (left, right)."""
+
 
 @dataclass(frozen=True)
 class Conv2d(MatmulOperator):
@@ -19,7 +22,7 @@ class Conv2d(MatmulOperator):
     filters: int = 0
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
-    padding: str = "valid"
+    padding: Padding2d = "valid"
     dilation: tuple[int, int] = (1, 1)
 
     @property
@@ -48,8 +51,11 @@ class Conv2d(MatmulOperator):
 
     def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         sizes = zip((height, width), self.kernel, self.stride, self.dilation, strict=True)
+        above, beside = (self.padding, self.padding) if isinstance(self.padding, str) else self.padding
+        paddings: tuple[str | tuple[int, int], ...] = (above, beside)
         vertical, horizontal = (
-            axis(size, window, stride, self.padding, dilation) for size, window, stride, dilation in sizes
+            axis(size, window, stride, padding, dilation)
+            for (size, window, stride, dilation), padding in zip(sizes, paddings, strict=True)
         )
         return vertical, horizontal
 

@@ -20,10 +20,11 @@ from hwsim.numerics.requantize import Activation, Requantizer, build_requantizer
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
-from hwsim.numerics.tflite.schemes import ProductOperator, scheme_name
+from hwsim.numerics.tflite.schemes import ProductOperator, RawSums, scheme_name
 from hwsim.numerics.zero_point import folded_constants
 
 NARROW_BITS = 8  # activations up to here have 32-bit biases in TensorFlow Lite, wider ones 64-bit biases
+SUM_BITS = 32  # of an output that keeps the sums as they are
 REAL_RANGES: dict[TfliteActivation, tuple[float | None, float | None]] = {
     "none": (None, None),
     "relu": (0.0, None),
@@ -107,7 +108,6 @@ class MatmulOperator(Operator):
             requantizer=self._requantizer(inputs, weights, output, options),
             output_format=output.format,
             weight_name=self.weight,
-            weight_index_bits=weight.index_bits,
         )
 
     def _weight_codes(self, weight: Tensor) -> IntArray:
@@ -133,7 +133,9 @@ class MatmulOperator(Operator):
     def _requantizer(
         self, inputs: Quantization, weights: Quantization, output: Quantization, options: LoweringOptions
     ) -> Requantizer:
-        """Build the requantizer that the machine has, or the one of a profile."""
+        """Build the requantizer that the machine has, or the one of a profile; none where the output holds sums."""
+        if output.format.bits == SUM_BITS:
+            return Requantizer(RawSums(), 0, output.format.min, output.format.max)
         scales = float(inputs.scale), weights.scale
         if options.profile is None:
             return build_requantizer(*scales, output, _generic(self.name, self.activation), options.requantizer)

@@ -24,12 +24,13 @@ class Axis:
     dilation: int = 1
 
 
-def axis(size: int, window: int, stride: int, padding: str, dilation: int = 1) -> Axis:
+def axis(size: int, window: int, stride: int, padding: str | tuple[int, int], dilation: int = 1) -> Axis:
     """Place windows along an axis; a window's elements lie ``dilation`` apart and span (window - 1) dilation + 1.
 
     ``same`` gives ceil(size / stride) outputs and pads max((outputs - 1) stride + span - size, 0), the smaller
     half in front (TensorFlow's rule); ``valid`` gives those that fit; ``ceil`` also the one that begins on a step of
-    the stride and hangs over the far edge (SCALE-Sim's rule).
+    the stride and hangs over the far edge (SCALE-Sim's rule); a pair says how many elements of padding there are in
+    front and behind, and gives those that fit with them.
 
     Raises:
         ConfigError: no window fits.
@@ -38,10 +39,12 @@ def axis(size: int, window: int, stride: int, padding: str, dilation: int = 1) -
     if padding == "same":
         outputs = -(-size // stride)
         return Axis(size, window, stride, outputs, max((outputs - 1) * stride + span - size, 0) // 2, dilation)
-    if span > size:
-        raise ConfigError(f"a window of {span} does not fit an input of {size}")
-    reach = size - span + (stride - 1 if padding == "ceil" else 0)
-    return Axis(size, window, stride, reach // stride + 1, 0, dilation)
+    before, after = (0, 0) if isinstance(padding, str) else padding
+    padded = before + size + after
+    if span > padded:
+        raise ConfigError(f"a window of {span} does not fit an input of {padded}")
+    reach = padded - span + (stride - 1 if padding == "ceil" else 0)
+    return Axis(size, window, stride, reach // stride + 1, before, dilation)
 
 
 def window_elements(vertical: Axis, horizontal: Axis) -> IntArray:

@@ -6,8 +6,10 @@ from typing import Literal, get_args
 
 from hwsim.errors import ConfigError, UnsupportedError, did_you_mean
 
-Profile = Literal["tflm", "litert_reference", "litert_optimized", "xnnpack"]
-PROFILES: tuple[Profile, ...] = get_args(Profile)
+TfliteProfile = Literal["tflm", "litert_reference", "litert_optimized", "xnnpack"]
+Profile = TfliteProfile | Literal["onnxruntime"]
+PROFILES: tuple[TfliteProfile, ...] = get_args(TfliteProfile)
+ALL_PROFILES: tuple[Profile, ...] = (*PROFILES, "onnxruntime")
 LITERT: tuple[Profile, ...] = ("litert_reference", "litert_optimized", "xnnpack")
 
 
@@ -18,9 +20,8 @@ def check_profile(profile: str, operator: str, allowed: tuple[Profile, ...] = PR
         ConfigError: no such profile.
         UnsupportedError: not in ``allowed``.
     """
-    if profile not in PROFILES:
-        raise ConfigError(
-            f"unknown rounding profile '{profile}'; allowed: {', '.join(PROFILES)}{did_you_mean(profile, PROFILES)}"
-        )
+    if profile not in ALL_PROFILES:
+        hint = did_you_mean(profile, ALL_PROFILES)
+        raise ConfigError(f"unknown rounding profile '{profile}'; allowed: {', '.join(ALL_PROFILES)}{hint}")
     if profile not in allowed:
         raise UnsupportedError(f"{operator} in profile '{profile}'; available: {', '.join(allowed)}")

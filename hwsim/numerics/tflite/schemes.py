@@ -26,7 +26,7 @@ from hwsim.numerics.tflite.multipliers import (
     quantize_multiplier,
     wrap32,
 )
-from hwsim.numerics.tflite.profiles import LITERT, Profile, check_profile
+from hwsim.numerics.tflite.profiles import ALL_PROFILES, LITERT, Profile, check_profile
 from hwsim.numerics.tflite.scales import double_product, single_product, single_ratio
 
 VECTOR_CHANNELS = 8  # output channels that LiteRT's depthwise kernel computes at once
@@ -196,7 +196,7 @@ class Float64ProductOf32(Float64Product):
 
 
 class Float32Product(_RealScale):
-    """``xnnpack``: ``rint(float32(acc) m)`` with ``m = (S_x S_w) / S_y``, each step in float32."""
+    """``xnnpack``, ``onnxruntime``: ``rint(float32(acc) m)`` with ``m = (S_x S_w) / S_y``, each step in float32."""
 
     @classmethod
     def build(
@@ -213,6 +213,29 @@ class Float32Product(_RealScale):
         """Wrap to int32, multiply in float32, round half to even; results beyond int32 saturate."""
         product = wrap32(accumulators).astype(np.float32) * self.real.astype(np.float32)
         return _to_int32(np.rint(product).astype(np.float64))
+
+
+class RawSums(Scheme):
+    """No multiplication: sums leave as 32-bit integers."""
+
+    @classmethod
+    def build(
+        cls,
+        input_scale: float,  # noqa: ARG003 (there is nothing to choose)
+        weight_scale: FloatArray,  # noqa: ARG003
+        output_scale: float,  # noqa: ARG003
+        options: RequantizerOptions,  # noqa: ARG003
+    ) -> Self:
+        """Return the scheme."""
+        return cls()
+
+    def scale(self, accumulators: IntArray) -> IntArray:
+        """Keep 32 bits."""
+        return wrap32(accumulators)
+
+    def columns(self, columns: slice) -> Self:  # noqa: ARG002
+        """Return the scheme of some output channels: the same."""
+        return self
 
 
 def _to_int32(values: FloatArray) -> IntArray:
@@ -244,7 +267,9 @@ def scheme_name(
         ConfigError: no such profile, or another accumulator width.
         UnsupportedError: packed weights with a scale per channel, fully connected in ``tflm``.
     """
-    check_profile(profile, operator)
+    check_profile(profile, operator, ALL_PROFILES)
+    if profile == "onnxruntime":
+        return profile
     if packed and profile == "tflm" and operator == "fully_connected" and per_channel:
         raise UnsupportedError(
             "fully connected with packed weights and a scale per channel in profile 'tflm'; "

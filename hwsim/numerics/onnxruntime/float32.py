@@ -1,0 +1,48 @@
+"""Float32 steps that ONNX Runtime's kernels are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.quantization import Quantization
+
+Float32Array = NDArray[np.float32]
+Numbers = np.ndarray[Any, Any]
+Number = Numbers | np.float32
+
+
+def scale_of(grid: Quantization) -> np.float32:
+    """Return a tensor's scale as the file holds it."""
+    return np.float32(grid.scale)
+
+
+def dequantize(codes: Numbers, grid: Quantization) -> Float32Array:
+    """Return ``float32(q - Z) S``; per channel along the last axis if the quantization is: DequantizeLinear."""
+    steps = np.asarray(codes, np.int64) - grid.zero_point
+    return steps.astype(np.float32) * grid.scale.astype(np.float32)
+
+
+def quantize(real: Float32Array, grid: Quantization) -> IntArray:
+    """Return ``rint(r / S) + Z``, clamped: QuantizeLinear. A division, not a multiplication by 1 / S."""
+    low, high, zero = grid.format.min, grid.format.max, int(grid.zero_point)
+    with np.errstate(over="ignore"):  # a quotient beyond float32 is beyond every code
+        steps = np.rint(real / scale_of(grid))
+    return np.clip(steps, low - zero, high - zero).astype(np.int64) + zero
+
+
+def quantize_after_offset(real: Float32Array, grid: Quantization) -> IntArray:
+    """Return ``rint(r + Z)`` for reals in units of the scale, clamped: ties follow the parity of the whole code."""
+    return np.clip(np.rint(real + np.float32(grid.zero_point)), grid.format.min, grid.format.max).astype(np.int64)
+
+
+def fused_multiply_add(first: Number, second: Number, addend: Number) -> Float32Array:
+    """Return ``first second + addend`` of float32 values, rounded once.
+
+    The product is exact in float64; the sum is rounded there and again to float32, which differs from one
+    rounding only where the first lands within 2**-29 of a tie.
+    """
+    return np.asarray(np.asarray(first, np.float64) * np.asarray(second, np.float64) + addend, np.float32)

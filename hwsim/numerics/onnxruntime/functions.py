@@ -1,0 +1,85 @@
+"""Functions of reals in float32, as ONNX Runtime's kernels compute them.
+
+Exponentials, sigmoid and tanh are computed in float64 and rounded: the kernels' own approximations may differ from
+that in the last place of a float32, so a code that is made of one only where it lies on a tie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.numerics.onnxruntime.float32 import Float32Array
+
+
+def identity(values: Float32Array) -> Float32Array:
+    """Return the values."""
+    return values
+
+
+def relu(values: Float32Array) -> Float32Array:
+    """``max(x, 0)``."""
+    return np.maximum(values, np.float32(0))
+
+
+def sigmoid(values: Float32Array) -> Float32Array:
+    """``1 / (1 + exp(-x))``."""
+    return (0.5 * (1.0 + np.tanh(0.5 * values.astype(np.float64)))).astype(np.float32)
+
+
+def tanh(values: Float32Array) -> Float32Array:
+    """Hyperbolic tangent."""
+    return np.tanh(values.astype(np.float64)).astype(np.float32)
+
+
+def exponential(values: Float32Array) -> Float32Array:
+    """``exp(x)``."""
+    with np.errstate(over="ignore"):
+        return np.exp(values.astype(np.float64)).astype(np.float32)
+
+
+def softmax(values: Float32Array) -> Float32Array:
+    """``exp(x - max) / sum`` along the last axis."""
+    powers = exponential(values - values.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyRelu:
+    """``x``, or ``slope x`` where x is negative."""
+
+    slope: np.float32
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        return np.where(values >= 0, values, self.slope * values)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """``min(max(x, low), high)``."""
+
+    low: np.float32
+    high: np.float32
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        return np.clip(values, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class HardSigmoid:
+    """``min(max(slope x + offset, 0), 1)``."""
+
+    slope: np.float32
+    offset: np.float32
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        return np.clip(self.slope * values + self.offset, np.float32(0), np.float32(1))
+
+
+def hard_swish(values: Float32Array) -> Float32Array:
+    """``x min(max(x / 6 + 1 / 2, 0), 1)``."""
+    return values * HardSigmoid(np.float32(1 / 6), np.float32(0.5))(values)

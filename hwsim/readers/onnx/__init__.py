@@ -1,0 +1,1 @@
+"""Reads ONNX files: networks that are quantized already, and networks of reals."""

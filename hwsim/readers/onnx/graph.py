@@ -1,0 +1,206 @@
+"""The network while it is read: tensors with the layouts that they are kept in, and the operators so far.
+
+ONNX puts channels after the batch, hwsim last. Each tensor keeps its elements in one order of axes and knows which
+axes of the file those are; `Graph.in_order` adds a transposition only where an operator needs another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.network import Network
+from hwsim.network.operator import Operator
+from hwsim.network.operators.moves import Reshape, Transpose
+from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.model import Array, FileModel
+
+Order = tuple[int, ...]
+MAX_TENSOR_ELEMENTS = 1 << 26
+
+
+def plain(shape: Shape) -> Order:
+    """Return the order of axes that the file has."""
+    return tuple(range(len(shape)))
+
+
+def channels_last(shape: Shape) -> Order:
+    """Return the order of axes with the second one last: batch, height, width, channels."""
+    return (0, *range(2, len(shape)), 1)
+
+
+@dataclass(slots=True, eq=False)
+class Codes:
+    """How the integers of a tensor stand for reals, and those of what is moved from it: known once a node says so."""
+
+    word: IntFormat
+    grid: Quantization | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """An activation: its name, its shape in the file, the file's axis of each axis here; no codes where it is real."""
+
+    name: str
+    shape: Shape
+    order: Order
+    codes: Codes | None
+
+    @property
+    def stored_shape(self) -> Shape:
+        """The shape here."""
+        return tuple(self.shape[axis] for axis in self.order)
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """A constant of integers with what they stand for; ``grid.axis`` is an axis of the file's."""
+
+    codes: Array
+    grid: Quantization
+
+
+@dataclass(slots=True, eq=False)
+class Graph:
+    """What has been read so far. ``arrays`` are constants by name, reals where they come from a DequantizeLinear."""
+
+    model: FileModel
+    arrays: dict[str, Array]
+    coded: dict[str, Coded] = field(default_factory=dict)
+    live: dict[str, Live] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    made: int = 0
+
+    def internal_name(self, base: str) -> str:
+        """Return a new name for a tensor that the file does not have."""
+        self.made += 1
+        return f"{base} ({self.made})"
+
+    def add_constant(self, name: str, values: Array, grid: Quantization) -> str:
+        """Enter a constant of integers in the layout of its operator and return its name."""
+        data = np.asarray(values, np.int64)
+        self.tensors[name] = Tensor(name, data.shape, data, grid, is_internal=True)
+        return name
+
+    def emit(self, operator: Operator, like: Live, *, internal: bool = False) -> Live:
+        """Add an operator that writes ``like``, a tensor that is new.
+
+        Raises:
+            ConfigError: the tensor is too large.
+        """
+        if like.elements > MAX_TENSOR_ELEMENTS or like.elements < 1:
+            raise ConfigError(
+                f"layer {operator.name}: output of shape {list(like.shape)}; "
+                f"allowed: 1 to {MAX_TENSOR_ELEMENTS} elements"
+            )
+        self.operators.append(operator)
+        self.enter(like, internal=internal)
+        return like
+
+    def enter(self, live: Live, *, internal: bool = False) -> None:
+        """Make a tensor known."""
+        self.live[live.name] = live
+        self.tensors[live.name] = Tensor(live.name, live.stored_shape, is_internal=internal, order=live.order)
+
+    def on_grid(self, live: Live, grid: Quantization) -> Live:
+        """Return the tensor with its codes standing for reals by ``grid``.
+
+        Codes that another node reads otherwise get a second name; the numbers stay.
+        """
+        if live.codes is None:
+            raise ConfigError(f"tensor '{live.name[:80]}' is real; allowed: integers")
+        if live.codes.grid is None:
+            live.codes.grid = grid
+        if same_grid(live.codes.grid, grid):
+            return live
+        name = self.internal_name(live.name)
+        again = replace(live, name=name, codes=Codes(grid.format, grid))
+        operator = Reshape(f"relabel_{self.made}", (live.name,), name, (live.name,), live.stored_shape)
+        return self.emit(operator, again, internal=True)
+
+    def in_order(self, live: Live, order: Order) -> Live:
+        """Return the tensor with its axes in an order, transposed if need be."""
+        if live.order == order:
+            return live
+        name = self.internal_name(live.name)
+        moved = replace(live, name=name, order=order)
+        steps = tuple(live.order.index(axis) for axis in order)
+        sizes = [step for step in steps if live.stored_shape[step] > 1]
+        ends = (live.name,), name, (live.name,)
+        if sizes == sorted(sizes):  # only axes of size 1 change places: the elements lie as before
+            return self.emit(Reshape(f"reshape_{self.made}", *ends, moved.stored_shape), moved, internal=True)
+        return self.emit(Transpose(f"transpose_{self.made}", *ends, steps), moved, internal=True)
+
+    def network(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Network:
+        """Return the network."""
+        tensors = dict(self.tensors)
+        for one in self.live.values():
+            if one.codes is not None:
+                tensors[one.name] = replace(tensors[one.name], quantization=_grid_of(one.codes))
+        needed = _needed(self.operators, outputs)
+        return Network(
+            name,
+            tensors,
+            tuple(needed),
+            tuple(inputs),
+            tuple(outputs),
+            holds_codes=True,
+            rounding_profile="onnxruntime",
+        )
+
+
+def _grid_of(codes: Codes) -> Quantization:
+    """Return the quantization; codes that nobody has given a scale stand for themselves."""
+    if codes.grid is not None:
+        return codes.grid
+    return Quantization(np.asarray(1.0), np.asarray(0, np.int64), codes.word)
+
+
+def _needed(operators: Sequence[Operator], outputs: Sequence[str]) -> list[Operator]:
+    """Return the operators whose results reach an output."""
+    wanted = set(outputs)
+    kept = []
+    for operator in reversed(operators):
+        if operator.output in wanted:
+            kept.append(operator)
+            wanted.update(operator.inputs)
+    return kept[::-1]
+
+
+def same_grid(first: Quantization, second: Quantization) -> bool:
+    """Tell whether codes stand for the same reals."""
+    return (
+        first.format == second.format
+        and first.axis == second.axis
+        and np.array_equal(first.scale, second.scale)
+        and np.array_equal(first.zero_point, second.zero_point)
+    )
+
+
+def broadcast(label: str, *shapes: Shape) -> Shape:
+    """Return the common shape.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return tuple(np.broadcast_shapes(*shapes))
+    except ValueError:
+        sizes = " and ".join(str(list(shape)) for shape in shapes)
+        raise ConfigError(f"{label}: shapes {sizes} do not go together") from None
+
+
+def unsupported(label: str, what: str) -> UnsupportedError:
+    """Return the error that names a node and what it asks for."""
+    return UnsupportedError(f"{label}: {what}")

@@ -1,0 +1,246 @@
+"""Reals between DequantizeLinear and QuantizeLinear: kept as expressions until a node says which integers they become.
+
+So a convolution with its activation and its requantization is one operator, and a softmax between two quantizations
+one step on the vector unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.errors import UnsupportedError
+from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.operators.qlinear import InFloat32
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.graph import Codes, Graph, Live, Order
+from hwsim.readers.onnx.model import Array, FileNode
+
+Body = Callable[[Sequence[Float32Array]], Float32Array]
+SUM_WORD = IntFormat(32)
+TABLE_BITS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """Reals that are computed from other tensors: ``body`` works on their values in the order that they are kept in.
+
+    ``pointwise`` is set while each element depends on the same element of one tensor alone; ``layer`` names the node
+    that was applied last.
+    """
+
+    leaves: tuple[Live, ...]
+    body: Body
+    shape: Shape
+    order: Order
+    counts: Counts
+    pointwise: bool
+    layer: str = ""
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing is computed yet."""
+        return not self.counts
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """A matrix product whose output's codes are not known yet; ``scale`` is that of its sums, per channel or one."""
+
+    operator: MatmulOperator
+    shape: Shape
+    order: Order
+    scale: Float32Array
+
+
+Lazy = Expression | Product
+
+
+def leaf(live: Live) -> Expression:
+    """Return a tensor's reals."""
+    return Expression((live,), lambda values: values[0], live.shape, live.order, Counts(), pointwise=True)
+
+
+def apply(source: Expression, function: Callable[[Float32Array], Float32Array], action: str) -> Expression:
+    """Apply a function of each element."""
+    inner = source.body
+    return replace(
+        source,
+        body=lambda values: function(inner(values)),
+        counts=_more(source.counts, {action: source.elements}),
+    )
+
+
+def along(
+    source: Expression, function: Callable[[Float32Array], Float32Array], shape: Shape, counts: Counts
+) -> Expression:
+    """Apply a function of the whole tensor that keeps the order of axes."""
+    inner = source.body
+    return replace(
+        source,
+        body=lambda values: function(inner(values)),
+        shape=shape,
+        counts=_more(source.counts, {}, counts),
+        pointwise=False,
+    )
+
+
+def with_constant(
+    source: Expression, constant: Array, function: Callable[[Float32Array, Float32Array], Float32Array], action: str
+) -> Expression:
+    """Combine with a constant of no larger shape: ``function(reals, constant)``."""
+    aligned = constant.astype(np.float32).reshape((1,) * (len(source.shape) - constant.ndim) + constant.shape)
+    stored = aligned.transpose(source.order)[np.newaxis]
+    inner = source.body
+    return replace(
+        source,
+        body=lambda values: function(inner(values), stored),
+        counts=_more(source.counts, {action: source.elements}),
+        pointwise=source.pointwise and constant.size == 1,
+    )
+
+
+def combine(
+    first: Expression, second: Expression, shape: Shape, function: Callable[..., Float32Array], action: str
+) -> Expression:
+    """Combine two expressions: ``function(first, second)``, of a common ``shape``, in the first one's order."""
+    order = first.order if len(first.shape) == len(shape) else second.order
+    left, right = _aligned(first, shape, order), _aligned(second, shape, order)
+    counts = _more(first.counts, {action: int(np.prod(shape))}, second.counts)
+    if first.pointwise and second.pointwise and first.leaves == second.leaves:
+        return replace(first, body=lambda values: function(left(values), right(values)), counts=counts)
+    count = len(first.leaves)
+    return Expression(
+        (*first.leaves, *second.leaves),
+        lambda values: function(left(values[:count]), right(values[count:])),
+        shape,
+        order,
+        counts,
+        pointwise=False,
+    )
+
+
+def _aligned(one: Expression, shape: Shape, order: Order) -> Body:
+    """Return the body with its axes in another order, and as many as ``shape`` has."""
+    missing = len(shape) - len(one.shape)
+    present = (*range(missing), *(axis + missing for axis in one.order))
+    steps = (0, *(present.index(axis) + 1 for axis in order))
+    inner = one.body
+
+    def moved(values: Sequence[Float32Array]) -> Float32Array:
+        found = inner(values)
+        return found.reshape(len(found), *(1,) * missing, *found.shape[1:]).transpose(steps)
+
+    return moved
+
+
+def _more(before: Counts, vector: dict[str, int], others: Counts | None = None) -> Counts:
+    total = Counts(before)
+    total.update({("vector_unit", action): count for action, count in vector.items()})
+    total.update(others or {})
+    return total
+
+
+class Reals:
+    """The reals of a graph by name, and what they become."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._lazy: dict[str, Lazy] = {}
+        reads = [name for node in graph.model.nodes for name in node.inputs]
+        self._readers = Counter([*reads, *(one.name for one in graph.model.outputs)])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lazy or (name in self._graph.live and self._graph.live[name].codes is None)
+
+    def readers(self, name: str) -> int:
+        """Return how many inputs of nodes, and outputs of the graph, something is."""
+        return self._readers[name]
+
+    def put(self, name: str, found: Lazy) -> None:
+        """Give reals a name."""
+        self._lazy[name] = found
+
+    def name_layer(self, node: FileNode) -> None:
+        """Call what a node has made of reals by the node's name."""
+        for output in node.outputs:
+            found = self._lazy.get(output)
+            if isinstance(found, Expression) and not found.is_leaf:
+                self._lazy[output] = replace(found, layer=node.name)
+
+    def peek(self, name: str) -> Lazy | None:
+        """Return what is known by a name, not yet computed."""
+        return self._lazy.get(name)
+
+    def expression(self, name: str, label: str) -> Expression:
+        """Return reals to compute with; a product becomes a tensor of its sums, what several read a tensor of reals.
+
+        Raises:
+            UnsupportedError: there are no such reals.
+        """
+        found = self._lazy.get(name)
+        if found is None:
+            if name not in self._graph.live:
+                raise UnsupportedError(f"{label}: '{name[:80]}' is a constant; allowed: an activation")
+            live = self._graph.live[name]
+            if live.codes is not None:
+                raise UnsupportedError(f"{label}: '{name[:80]}' holds integers without a scale; allowed: reals")
+            return leaf(live)
+        if isinstance(found, Product):
+            found = leaf(self.sums(found, name))
+            self._lazy[name] = found
+        elif not found.is_leaf and self.readers(name) > 1:
+            found = leaf(self.compute(found, name, None))
+            self._lazy[name] = found
+        return found
+
+    def sums(self, product: Product, name: str) -> Live:
+        """Return a product's sums as 32-bit integers."""
+        channels = None if product.scale.ndim == 0 else len(product.order) - 1
+        grid = Quantization(
+            product.scale.astype(np.float64), np.zeros(product.scale.shape, np.int64), SUM_WORD, channels
+        )
+        output = self._graph.internal_name(name)
+        live = Live(output, product.shape, product.order, Codes(SUM_WORD, grid))
+        return self._graph.emit(replace(product.operator, output=output), live, internal=True)
+
+    def compute(self, found: Expression, name: str, grid: Quantization | None) -> Live:
+        """Add the operator that computes an expression, as codes or as reals, and return its output."""
+        codes = None if grid is None else Codes(grid.format, grid)
+        live = Live(name, found.shape, found.order, codes)
+        names = tuple(one.name for one in found.leaves)
+        counts = found.counts or Counts({("vector_unit", "multiply"): found.elements})
+        if _fits_a_table(found) and grid is not None:
+            counts = Counts({("activation_lut", "lookup"): found.elements})
+        self._graph.made += 1
+        operator = InFloat32(
+            found.layer or f"convert_{self._graph.made}", names, name, names, live.stored_shape, found.body, counts
+        )
+        return self._graph.emit(operator, live)
+
+    def finish(self, name: str) -> Live:
+        """Return an output of the graph as a tensor."""
+        if name in self._graph.live:
+            return self._graph.live[name]
+        found = self.expression(name, "an output")
+        return self._graph.live.get(name) or self.compute(found, name, None)
+
+
+def _fits_a_table(found: Expression) -> bool:
+    """Tell whether each output code depends on one code of few bits."""
+    if not found.pointwise or len(found.leaves) != 1:
+        return False
+    codes = found.leaves[0].codes
+    return codes is not None and codes.word.bits <= TABLE_BITS

@@ -1,0 +1,333 @@
+"""Builders of QuantizeLinear, DequantizeLinear and of the float operators between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operators.moves import Reshape
+from hwsim.network.operators.qlinear import softmax_work
+from hwsim.network.tensor import Shape
+from hwsim.numerics.onnxruntime import functions, pooling
+from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.onnxruntime.pooling import PoolWindow
+from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.graph import Coded, Codes, Live, broadcast, channels_last, plain, same_grid
+from hwsim.readers.onnx.lazy import (
+    Expression,
+    Product,
+    Reals,
+    along,
+    apply,
+    combine,
+    leaf,
+    with_constant,
+)
+from hwsim.readers.onnx.products import Bias, Weights, convolution, dense
+from hwsim.readers.onnx.site import Site, image_size
+
+Builder = Callable[[Site, Reals], None]
+Function = Callable[[Float32Array], Float32Array]
+
+
+def dequantize_linear(site: Site, reals: Reals) -> None:
+    """Inputs: codes, scale, zero point. A constant becomes an array of reals that remembers its codes."""
+    if site.integer("block_size", 0):
+        raise UnsupportedError(f"{site.label}: blocks of a scale each")
+    if site.is_constant(0):
+        _dequantize_constant(site)
+        return
+    live = site.live(0)
+    if live.codes is None:
+        raise ConfigError(f"{site.label}: its input is real")
+    grid = site.grid(1, 2, word=live.codes.word)
+    if grid.axis is not None:
+        raise UnsupportedError(f"{site.label}: an activation with {grid.scale.size} scales")
+    if grid.format != live.codes.word:
+        raise ConfigError(f"{site.label}: zero point of another type than its input")
+    reals.put(site.output, leaf(site.graph.on_grid(live, grid)))
+
+
+def _dequantize_constant(site: Site) -> None:
+    codes = site.array(0)
+    word = site.word(site.input(0), codes.dtype.name)
+    axis = site.axis(site.integer("axis", 1), codes.ndim) if codes.ndim and site.array(1).size > 1 else None
+    grid = site.grid(1, 2, word=word, axis=axis)
+    if grid.axis is not None and codes.shape[grid.axis] != grid.scale.size:
+        raise ConfigError(f"{site.label}: {grid.scale.size} scales along axis {axis} of {list(codes.shape)}")
+    site.graph.coded[site.output] = Coded(codes, grid)
+    site.graph.arrays[site.output] = grid.dequantize(np.asarray(codes, np.int64)).astype(np.float32)
+
+
+def quantize_linear(site: Site, reals: Reals) -> None:
+    """Inputs: reals, scale, zero point: what lies before becomes one operator that writes these codes."""
+    if site.integer("block_size", 0):
+        raise UnsupportedError(f"{site.label}: blocks of a scale each")
+    grid = site.grid(1, 2)
+    if grid.axis is not None:
+        raise UnsupportedError(f"{site.label}: an activation with {grid.scale.size} scales")
+    name = site.input(0)
+    found = reals.peek(name)
+    if isinstance(found, Product) and reals.readers(name) == 1:
+        output = Live(site.output, found.shape, found.order, Codes(grid.format, grid))
+        site.graph.emit(replace(found.operator, output=site.output), output)
+        return
+    expression = reals.expression(name, site.label)
+    if expression.is_leaf and _has_grid(expression.leaves[0], grid):
+        _rename(site, expression.leaves[0], grid)
+        return
+    reals.compute(expression, site.output, grid)
+
+
+def _has_grid(live: Live, grid: Quantization) -> bool:
+    return live.codes is not None and live.codes.grid is not None and same_grid(live.codes.grid, grid)
+
+
+def _rename(site: Site, live: Live, grid: Quantization) -> None:
+    """Quantizing what was dequantized by the same scale changes nothing."""
+    output = replace(live, name=site.output, codes=Codes(grid.format, grid))
+    ends = (live.name,), site.output, (live.name,)
+    site.graph.emit(Reshape(site.node.name, *ends, live.stored_shape), output)
+
+
+def _coded(site: Site, place: int, channel_axis: int) -> Weights:
+    """Return constant weights that come from a DequantizeLinear."""
+    name = site.input(place)
+    if name not in site.graph.coded:
+        raise UnsupportedError(f"{site.label}: input {place} is no constant with a DequantizeLinear")
+    found = site.graph.coded[name]
+    return Weights(found.codes, found.grid, channel_axis)
+
+
+def _operand(site: Site, reals: Reals) -> Live:
+    """Return the codes of a product's activations."""
+    expression = reals.expression(site.input(0), site.label)
+    if not expression.is_leaf or expression.leaves[0].codes is None:
+        raise UnsupportedError(f"{site.label}: its input is no activation with a DequantizeLinear")
+    return expression.leaves[0]
+
+
+def _bias(site: Site, product_scale: np.ndarray, name: str) -> Bias:
+    """Return a bias: its integers where they lie on the product's grid, else its reals."""
+    found = site.graph.coded.get(name)
+    if found is not None and found.grid.format.bits == 32 and not np.any(found.grid.zero_point):
+        scale = found.grid.scale.astype(np.float32)
+        if scale.size in (1, product_scale.size) and np.all(scale.reshape(-1) == product_scale.reshape(-1)):
+            return Bias(integers=found.codes)
+    if name not in site.graph.arrays:
+        raise UnsupportedError(f"{site.label}: bias '{name[:80]}' is not constant")
+    return Bias(reals=site.graph.arrays[name])
+
+
+def _product_scale(source: Live, weights: Weights) -> np.ndarray:
+    codes = source.codes
+    assert codes is not None  # noqa: S101  (`_operand` saw to it)
+    assert codes.grid is not None  # noqa: S101
+    return np.asarray(np.float32(codes.grid.scale) * weights.grid.scale.astype(np.float32))
+
+
+def conv(site: Site, reals: Reals) -> None:
+    """Inputs: x, w, bias."""
+    source, weights = _operand(site, reals), _coded(site, 1, 0)
+    bias = _bias(site, _product_scale(source, weights), site.input(2)) if site.has(2) else None
+    reals.put(site.output, convolution(site, source, weights, bias))
+
+
+def matmul(site: Site, reals: Reals) -> None:
+    """Inputs: a, b."""
+    reals.put(site.output, dense(site, _operand(site, reals), _coded(site, 1, 1), None))
+
+
+def gemm(site: Site, reals: Reals) -> None:
+    """Inputs: a, b, c; transposed b, factors of 1."""
+    if site.real("alpha", 1.0) != 1.0 or site.real("beta", 1.0) != 1.0 or site.integer("transA", 0):
+        raise UnsupportedError(f"{site.label}: alpha, beta other than 1, or transA")
+    source, weights = _operand(site, reals), _coded(site, 1, 1)
+    if site.integer("transB", 0) and weights.codes.ndim == 2:
+        grid = weights.grid
+        swapped = Quantization(grid.scale, grid.zero_point, grid.format, None if grid.axis is None else 1 - grid.axis)
+        weights = Weights(weights.codes.T, swapped, 1)
+    bias = _bias(site, _product_scale(source, weights), site.input(2)) if site.has(2) else None
+    reals.put(site.output, dense(site, source, weights, bias))
+
+
+def add(site: Site, reals: Reals) -> None:
+    """A constant that is added to a product is its bias where it lies on the product's grid; else float32."""
+    for place in (0, 1):
+        found = reals.peek(site.input(place))
+        other = site.input(1 - place)
+        takes_bias = isinstance(found, Product) and found.operator.bias is None and found.operator.activation == "none"
+        if takes_bias and other in site.graph.coded and reals.readers(site.input(place)) == 1:
+            assert isinstance(found, Product)  # noqa: S101  (see above)
+            biased = _with_bias(site, found, other)
+            if biased is not None:
+                reals.put(site.output, biased)
+                return
+    _pair(np.add, "add")(site, reals)
+
+
+def _with_bias(site: Site, product: Product, name: str) -> Product | None:
+    """Return the product with a bias; None where it does not lie on the grid of the sums."""
+    found = site.graph.coded[name]
+    bias = _bias(site, product.scale, name)
+    channels = product.operator.units if hasattr(product.operator, "units") else 0
+    if bias.integers is None or found.codes.size not in (1, channels) or found.codes.shape[-1:] != found.codes.shape:
+        return None
+    scale = np.broadcast_to(product.scale, (channels,)).astype(np.float64)
+    grid = Quantization(scale, np.zeros(channels, np.int64), found.grid.format, 0)
+    values = np.broadcast_to(np.asarray(found.codes, np.int64), (channels,))
+    entered = site.graph.add_constant(f"{product.operator.name}.bias", values, grid)
+    return replace(product, operator=replace(product.operator, bias=entered))
+
+
+def _pair(function: Callable[..., Float32Array], action: str) -> Builder:
+    """Build an operator of two tensors, one of which may be constant."""
+
+    def build(site: Site, reals: Reals) -> None:
+        constants = [place for place in (0, 1) if site.is_constant(place)]
+        if not constants:
+            first, second = (reals.expression(site.input(place), site.label) for place in (0, 1))
+            shape = broadcast(site.label, first.shape, second.shape)
+            reals.put(site.output, combine(first, second, shape, function, action))
+            return
+        place = constants[0]
+        expression = reals.expression(site.input(1 - place), site.label)
+        values = np.asarray(site.array(place), np.float32)
+        if broadcast(site.label, expression.shape, values.shape) != expression.shape or values.ndim > len(
+            expression.shape
+        ):
+            raise UnsupportedError(f"{site.label}: a constant of more elements than the activation")
+
+        def ordered(real: Float32Array, constant: Float32Array) -> Float32Array:
+            return function(real, constant) if place == 1 else function(constant, real)
+
+        reals.put(site.output, with_constant(expression, values, ordered, action))
+
+    return build
+
+
+def _unary(make: Callable[[Site], Function], action: str) -> Builder:
+    def build(site: Site, reals: Reals) -> None:
+        expression = reals.expression(site.input(0), site.label)
+        reals.put(site.output, apply(expression, make(site), action))
+
+    return build
+
+
+def relu(site: Site, reals: Reals) -> None:
+    """Part of a product before it where nothing else reads that."""
+    found = reals.peek(site.input(0))
+    if isinstance(found, Product) and _can_take(reals, site, found):
+        reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu")))
+        return
+    _unary(lambda _: functions.relu, "compare")(site, reals)
+
+
+def clip(site: Site, reals: Reals) -> None:
+    """Bounds as inputs (opset 11) or attributes; [0, 6] after a product is part of it."""
+    low, high = _bounds(site)
+    found = reals.peek(site.input(0))
+    if isinstance(found, Product) and (low, high) == (0.0, 6.0) and _can_take(reals, site, found):
+        reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu6")))
+        return
+    _unary(lambda _: functions.Clip(np.float32(low), np.float32(high)), "compare")(site, reals)
+
+
+def _can_take(reals: Reals, site: Site, product: Product) -> bool:
+    return product.operator.activation == "none" and reals.readers(site.input(0)) == 1
+
+
+def _bounds(site: Site) -> tuple[float, float]:
+    low, high = site.real("min", float(np.finfo(np.float32).min)), site.real("max", float(np.finfo(np.float32).max))
+    if site.has(1):
+        low = float(site.array(1).reshape(-1)[0])
+    if site.has(2):
+        high = float(site.array(2).reshape(-1)[0])
+    return low, high
+
+
+def softmax(site: Site, reals: Reals) -> None:
+    """Along the last axis; before opset 13 all axes from ``axis`` on are one row."""
+    source = _plain(site, reals)
+    flattens = site.graph.model.opset < 13
+    axis = site.axis(site.integer("axis", 1 if flattens else -1), len(source.shape))
+    if axis != len(source.shape) - 1:
+        raise UnsupportedError(f"{site.label}: axis {axis} of {list(source.shape)}; allowed: the last one")
+    reals.put(site.output, along(source, functions.softmax, source.shape, softmax_work(source.shape)))
+
+
+def _plain(site: Site, reals: Reals) -> Expression:
+    """Return the first input with its axes in the file's order."""
+    return _in_order(site, reals, plain)
+
+
+def _in_order(site: Site, reals: Reals, order: Callable[[Shape], tuple[int, ...]]) -> Expression:
+    source = reals.expression(site.input(0), site.label)
+    wanted = order(source.shape)
+    if source.order == wanted:
+        return source
+    if not source.is_leaf:
+        source = leaf(reals.compute(source, site.graph.internal_name(site.input(0)), None))
+    return leaf(site.graph.in_order(source.leaves[0], wanted))
+
+
+def _pool_window(site: Site, source: Expression) -> PoolWindow:
+    if site.integer("ceil_mode", 0):
+        raise UnsupportedError(f"{site.label}: ceil_mode")
+    return site.window(source.shape, site.integers("kernel_shape", ()))
+
+
+def average_pool(site: Site, reals: Reals) -> None:
+    """Sums in the order of ONNX Runtime's float32 kernel."""
+    source = _in_order(site, reals, channels_last)
+    if len(source.shape) != 4:
+        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
+    window = replace(_pool_window(site, source), counts_padding=bool(site.integer("count_include_pad", 0)))
+    _put_average(site, reals, source, window)
+
+
+def global_average_pool(site: Site, reals: Reals) -> None:
+    """The mean of each channel."""
+    source = _in_order(site, reals, channels_last)
+    if len(source.shape) != 4:
+        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
+    _put_average(site, reals, source, PoolWindow(image_size(source.shape), (1, 1)))
+
+
+def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindow) -> None:
+    shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
+    outputs = int(np.prod(shape))
+    counts = Counts({("vector_unit", "add"): outputs * window.size, ("vector_unit", "multiply"): outputs})
+    reals.put(site.output, along(source, lambda values: pooling.average_pool(values, window), shape, counts))
+
+
+PAIRS = {"Sub": (np.subtract, "add"), "Mul": (np.multiply, "multiply"), "Div": (np.divide, "multiply")}
+UNARY: dict[str, tuple[Callable[[Site], Function], str]] = {
+    "Sigmoid": (lambda _: functions.sigmoid, "multiply"),
+    "Tanh": (lambda _: functions.tanh, "multiply"),
+    "HardSwish": (lambda _: functions.hard_swish, "multiply"),
+    "LeakyRelu": (lambda site: functions.LeakyRelu(np.float32(site.real("alpha", 0.01))), "multiply"),
+    "HardSigmoid": (
+        lambda site: functions.HardSigmoid(np.float32(site.real("alpha", 0.2)), np.float32(site.real("beta", 0.5))),
+        "multiply",
+    ),
+}
+BUILDERS: dict[str, Builder] = {
+    "Add": add,
+    "AveragePool": average_pool,
+    "Clip": clip,
+    "Conv": conv,
+    "DequantizeLinear": dequantize_linear,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "MatMul": matmul,
+    "QuantizeLinear": quantize_linear,
+    "Relu": relu,
+    "Softmax": softmax,
+    **{kind: _pair(*rule) for kind, rule in PAIRS.items()},
+    **{kind: _unary(*rule) for kind, rule in UNARY.items()},
+}

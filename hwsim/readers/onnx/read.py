@@ -1,0 +1,153 @@
+"""From an ``.onnx`` file to a workload. Tensors keep the file's names."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.network import Network
+from hwsim.network.tensor import Shape
+from hwsim.readers.onnx import moves, qdq, qlinear
+from hwsim.readers.onnx.fold import fold
+from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
+from hwsim.readers.onnx.lazy import Reals
+from hwsim.readers.onnx.model import FileInput, FileModel
+from hwsim.readers.onnx.parse import parse_file
+from hwsim.readers.onnx.site import CODE_TYPES, Site
+from hwsim.readers.workload import Workload
+
+IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
+PASSES_THROUGH = ("QuantizeLinear", "DequantizeLinear", "Relu")
+
+
+def read_onnx(path: Path) -> Workload:
+    """Return the network in a file; it has no samples of its own.
+
+    Raises:
+        ConfigError: no such file, or one that is damaged or makes no sense.
+        UnsupportedError: operators or types that are not supported; all of them are listed.
+    """
+    model = parse_file(path)
+    try:
+        network = _network(model, path.stem)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
+    except UnsupportedError as error:
+        raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _network(model: FileModel, name: str) -> Network:
+    graph = Graph(model, dict(model.constants))
+    for one in model.inputs:
+        graph.enter(_input(model, one))
+    reals = Reals(graph)
+    _build(graph, reals)
+    outputs = [reals.finish(one.name) for one in model.outputs]
+    return graph.network(name, [one.name for one in model.inputs], [one.name for one in outputs])
+
+
+def _build(graph: Graph, reals: Reals) -> None:
+    """Add what each node does.
+
+    Raises:
+        UnsupportedError: what some nodes ask for; all that can be known is listed, and what would run.
+    """
+    problems: list[str] = []
+    runs: list[str] = []
+    missing: set[str] = set()
+    for node in graph.model.nodes:
+        site = Site(graph, node)
+        if missing.intersection(node.inputs) and _is_known(site):
+            missing.update(node.outputs)  # what it reads is not there: nothing can be said about it
+            continue
+        try:
+            _add(site, reals)
+            reals.name_layer(node)
+            runs.append(node.kind)
+        except UnsupportedError as error:
+            problems.append(str(error))
+            missing.update(node.outputs)
+    if problems:
+        kinds = ", ".join(sorted(set(runs))) or "none"
+        problems.append(f"{len(runs)} of {len(graph.model.nodes)} operators would run: {kinds}")
+        raise UnsupportedError("\n".join(problems))
+
+
+def _is_known(site: Site) -> bool:
+    kind, domain = site.node.kind, site.node.domain
+    return (domain, kind) in qlinear.BUILDERS or (not domain and (kind in qdq.BUILDERS or kind in moves.BUILDERS))
+
+
+def _add(site: Site, reals: Reals) -> None:
+    kind, domain = site.node.kind, site.node.domain
+    if fold(site):
+        return
+    if (domain, kind) in qlinear.BUILDERS:
+        qlinear.BUILDERS[domain, kind](site)
+    elif domain or not _is_known(site):
+        raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
+    elif kind in moves.BUILDERS:
+        moves.BUILDERS[kind](site, reals)
+    elif kind in ("Relu", "Clip") and _is_codes(site):
+        _clamp(site)
+    else:
+        qdq.BUILDERS[kind](site, reals)
+
+
+def _is_codes(site: Site) -> bool:
+    live = site.graph.live.get(site.input(0))
+    return live is not None and live.codes is not None
+
+
+def _clamp(site: Site) -> None:
+    """Relu and Clip of integers compare the numbers as they are."""
+    live = site.live(0)
+    assert live.codes is not None  # noqa: S101  (`_is_codes` saw to it)
+    low, high = live.codes.word.min, live.codes.word.max
+    if site.node.kind == "Relu":
+        low = max(low, 0)
+    else:
+        low = max(low, int(site.array(1).reshape(-1)[0])) if site.has(1) else low
+        high = min(high, int(site.array(2).reshape(-1)[0])) if site.has(2) else high
+    moves.clamp_codes(site, live, low, high)
+
+
+def _input(model: FileModel, found: FileInput) -> Live:
+    """Return an input; an open first size is 1, the samples' axis; images that are convolved lie channels last.
+
+    Raises:
+        ConfigError: other open sizes, or none at all.
+        UnsupportedError: a type that is no number's.
+    """
+    if found.shape is None or not found.shape:
+        raise ConfigError(f"input '{found.name[:80]}' has no shape")
+    shape: Shape = (found.shape[0] or 1, *found.shape[1:])
+    if 0 in shape:
+        raise ConfigError(
+            f"input '{found.name[:80]}' of shape {[size or 'open' for size in shape]}; "
+            "allowed: only the first size open"
+        )
+    order = channels_last(shape) if len(shape) in (3, 4) and _is_image(model, found.name) else plain(shape)
+    kind = found.dtype.lower()
+    if kind == "float":
+        return Live(found.name, shape, order, None)
+    if kind not in CODE_TYPES:
+        raise UnsupportedError(f"input '{found.name[:80]}' is {found.dtype}; allowed: FLOAT, {_types()}")
+    return Live(found.name, shape, order, Codes(CODE_TYPES[kind]))
+
+
+def _types() -> str:
+    return ", ".join(name.upper() for name in CODE_TYPES)
+
+
+def _is_image(model: FileModel, name: str) -> bool:
+    """Tell whether a tensor goes, element by element, into windows: the layout of the input is then theirs."""
+    for node in model.nodes:
+        if node.inputs and node.inputs[0] == name:
+            if node.kind in IMAGE_READERS:
+                return True
+            if node.kind in PASSES_THROUGH:
+                return _is_image(model, node.outputs[0])
+    return False
