@@ -179,6 +179,7 @@ def energy_context(spec: ArchSpec) -> EnergyContext:
         output_scratchpad_bytes=pads.outputs.capacity_bytes,
         lut_entries=spec.activation_lut.entries,
         lut_output_bits=spec.activation_lut.output_bits,
+        decoder_entries=spec.quantization.largest_codebook,
     )
 
 

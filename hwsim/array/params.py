@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -44,32 +44,46 @@ class GemmShape:
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayParams:
-    """A systolic array: ``rows`` x ``cols`` PEs, the formats of its words, its dataflow and fold overlap."""
+class ArrayShape:
+    """What folds and cycles depend on: ``rows`` x ``cols`` PEs, the dataflow and the overlap of folds."""
 
     rows: int
     cols: int
     dataflow: Dataflow
-    activations: IntFormat
-    weights: IntFormat
-    accumulator: IntFormat
-    overflow: Overflow = "saturate"
-    fold_overlap: FoldOverlap = "none"
+    fold_overlap: FoldOverlap = field(default="none", kw_only=True)
 
     def __post_init__(self) -> None:
         if not (1 <= self.rows <= MAX_SIDE and 1 <= self.cols <= MAX_SIDE):
             raise ConfigError(f"array of {self.rows} x {self.cols}; allowed: 1 to {MAX_SIDE} rows and columns")
+        if self.fold_overlap == "drain" and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            raise ConfigError(f"fold_overlap drain with {self.dataflow}; allowed: output_stationary")
+
+    @property
+    def transposed(self) -> ArrayShape:
+        """The weight-stationary array that computes an input-stationary product's transpose."""
+        return replace(self, dataflow=Dataflow.WEIGHT_STATIONARY)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayParams(ArrayShape):
+    """A systolic array of integer MACs: its shape, and the formats of its words."""
+
+    activations: IntFormat
+    weights: IntFormat
+    accumulator: IntFormat
+    overflow: Overflow = "saturate"
+
+    def __post_init__(self) -> None:
+        ArrayShape.__post_init__(self)  # not super(): a class with slots is another one than its body was written in
         widest = max(self.activations.bits, self.weights.bits)
         if widest > MAX_OPERAND_BITS + OFFSET_BITS:
             raise ConfigError(f"operand of {widest} bits in the PEs; allowed: {MAX_OPERAND_BITS + OFFSET_BITS}")
         if not self.accumulator.signed:
             raise ConfigError("unsigned accumulator; allowed: signed")
-        if self.fold_overlap == "drain" and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
-            raise ConfigError(f"fold_overlap drain with {self.dataflow}; allowed: output_stationary")
 
     @property
     def transposed(self) -> ArrayParams:
-        """The weight-stationary array that computes an input-stationary product's transpose."""
+        """The same, with the operands' formats exchanged."""
         return replace(self, dataflow=Dataflow.WEIGHT_STATIONARY, activations=self.weights, weights=self.activations)
 
 

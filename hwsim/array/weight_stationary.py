@@ -7,7 +7,7 @@ from itertools import product
 
 from hwsim.array.dataflow_rules import DataflowRules
 from hwsim.array.folds import Fold, FoldTiming, tile_count, tiles, used_in_tiles
-from hwsim.array.params import ArrayParams, GemmShape
+from hwsim.array.params import ArrayShape, GemmShape
 from hwsim.counts import Counts
 
 
@@ -18,18 +18,18 @@ class WeightStationary(DataflowRules):
     added to the accumulator under the array in cycle rows + m + rows + c.
     """
 
-    def folds(self, shape: GemmShape, params: ArrayParams) -> Iterator[Fold]:
+    def folds(self, shape: GemmShape, params: ArrayShape) -> Iterator[Fold]:
         """Column tiles outer, depth tiles inner: the sums of a column tile are complete before the next starts."""
         depth_tiles = tile_count(shape.depth, params.rows)
         pairs = product(tiles(shape.out_cols, params.cols), enumerate(tiles(shape.depth, params.rows)))
         for index, (cols, (place, depth)) in enumerate(pairs):
             yield Fold(index, slice(0, shape.out_rows), depth, cols, place == 0, place == depth_tiles - 1)
 
-    def fold_count(self, shape: GemmShape, params: ArrayParams) -> int:
+    def fold_count(self, shape: GemmShape, params: ArrayShape) -> int:
         """Column tiles times depth tiles."""
         return tile_count(shape.out_cols, params.cols) * tile_count(shape.depth, params.rows)
 
-    def timing(self, shape: GemmShape, params: ArrayParams) -> FoldTiming:
+    def timing(self, shape: GemmShape, params: ArrayShape) -> FoldTiming:
         """``2 rows + cols + out_rows - 2`` a fold, and one cycle for the last add under the array."""
         rows, cols, stream = params.rows, params.cols, shape.out_rows
         duration = 2 * rows + cols + stream - 2
@@ -42,7 +42,7 @@ class WeightStationary(DataflowRules):
             drained_after_macs=1,
         )
 
-    def counts(self, shape: GemmShape, params: ArrayParams) -> Counts:
+    def counts(self, shape: GemmShape, params: ArrayShape) -> Counts:
         """The weight of row r is written r + 1 times on its way down; a sum once in each row that it passes."""
         depth_tiles, col_tiles = (
             used_in_tiles(shape.depth, params.rows),

@@ -147,10 +147,10 @@ def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[La
     fits = []
     for layer in run_machine(compiled.layers, spec):
         account.entries(layer.counts)
-        product = layer.plan.product
+        step = None if layer.plan.product is None else layer.plan.product.step
         needed = None
-        if product is not None and compiled.network.has_values:
-            needed = _accumulator_bits(product.step)
+        if isinstance(step, MatmulStep) and compiled.network.has_values:
+            needed = _accumulator_bits(step)
         fits.append(LayerFit(layer.plan, layer.total_cycles, needed))
     return fits
 

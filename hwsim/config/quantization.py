@@ -39,6 +39,14 @@ class WeightQuantizationSpec(Spec):
         description="How the range of a weight is found; a registered name, or a mapping with name and options",
     )
 
+    codebook_entries: int | None = Field(
+        default=None,
+        ge=2,
+        le=256,
+        description="Entries of a table of weights that k-means finds, one table as far as a scale goes; memory holds "
+        "indices, a decoder before the array makes integers of them; null: no table",
+    )
+
     @property
     def is_narrow(self) -> bool:
         """Whether one integer is left unused."""
@@ -73,6 +81,7 @@ class LayerWeightsSpec(Spec):
     narrow_range: bool | None = Field(default=None, description="Whether one integer is left unused")
     scale: ScaleKind | None = Field(default=None, description="Any number, or a power of two")
     calibrator: Part | None = Field(default=None, description="How the range is found")
+    codebook_entries: int | None = Field(default=None, ge=2, le=256, description="Entries of a table of weights")
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what is wrong with the calibrator."""
@@ -136,6 +145,12 @@ class QuantizationSpec(Spec):
         yield from part_conflicts(CALIBRATORS, ("calibrator",), self.calibrator)
         for index, repair in enumerate(self.repairs):
             yield from part_conflicts(REPAIRS, ("repairs", index), repair)
+
+    @property
+    def largest_codebook(self) -> int:
+        """Entries of the largest table of weights; 0: there is none."""
+        entries = [self.weights.codebook_entries, *(own.weights.codebook_entries for own in self.layers.values())]
+        return max(count or 0 for count in entries)
 
     def of_layer(self, layer: str) -> LayerQuantizationSpec:
         """Return what a layer has of its own."""

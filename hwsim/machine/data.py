@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.array.engine import Engine, FoldOperands
+from hwsim.array.params import ArrayParams
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
 from hwsim.machine.memory import ScratchpadData
 from hwsim.mapping.plan import GroupFold, ProductPlan
+from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
 
@@ -24,7 +26,9 @@ class ProductData:
     """
 
     def __init__(self, plan: ProductPlan, engine: Engine, codes: IntArray, max_events: int) -> None:
-        step = plan.step
+        step, params = plan.step, plan.params
+        assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
+        assert isinstance(params, ArrayParams)  # noqa: S101
         shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
         self.activations = ScratchpadData(codes, padding=step.activation_zero_point)
         self.weights = ScratchpadData(step.weights)
@@ -32,20 +36,21 @@ class ProductData:
         self.per_pe = np.zeros((plan.params.rows + 1, plan.params.cols), np.int64)
         self.counts = Counts()
         self._plan, self._engine, self._max_events = plan, engine, max_events
-        self._starts = [preload(step, plan.params, group)[0] for group in range(step.groups)]
+        self._step, self._params = step, params
+        self._starts = [preload(step, params, group)[0] for group in range(step.groups)]
         self._accumulators = np.zeros(shape, np.int64)
         self._row_sums = np.zeros(shape[:2], np.int64)
         self._events = np.zeros((0, 3), np.int64)
 
     def step_fold(self, one: GroupFold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
-        step, fold, group = self._plan.step, one.fold, one.group
+        step, fold, group = self._step, one.fold, one.group
         window = step.gather.indices(group, fold.out_rows, fold.depth)
         activations = step.offset_activations(self.activations.read(window))
         weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
         place = (group, fold.out_rows, fold.out_cols)
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
-        result = self._engine.run_fold(self._plan.params, fold, self._plan.timing, operands, self._max_events)
+        result = self._engine.run_fold(self._params, fold, self._plan.timing, operands, self._max_events)
         self._accumulators[place] = result.sums
         if fold.out_cols.start == 0:  # the row-sum unit listens to the first column tile only
             self._row_sums[group, fold.out_rows] += activations.sum(axis=1)
@@ -57,8 +62,8 @@ class ProductData:
         """Turn the finished sums of a chain into output codes, and put them where they belong in the output."""
         fold, group = one.fold, one.group
         sums = self._accumulators[group, fold.out_rows, fold.out_cols]
-        codes = self._plan.step.requantize(sums, self._row_sums[group, fold.out_rows], group, fold.out_cols)
-        first = group * self._plan.step.shape.out_cols
+        codes = self._step.requantize(sums, self._row_sums[group, fold.out_rows], group, fold.out_cols)
+        first = group * self._step.shape.out_cols
         channels = slice(first + fold.out_cols.start, first + fold.out_cols.stop)
         self.output[fold.out_rows, channels] = codes
 
@@ -73,14 +78,14 @@ class ProductData:
         Raises:
             AccumulatorOverflowError: naming layer, cycle, row and column of the first event.
         """
-        if self._plan.params.overflow == "error" and self.per_pe.any():
+        if self._params.overflow == "error" and self.per_pe.any():
             cycle, row, col = self.events[0].tolist()
-            raise overflow_error(layer, self._plan.params, (cycle, row, col))
+            raise overflow_error(layer, self._params, (cycle, row, col))
 
     def _keep(self, events: IntArray, group: int) -> None:
         if len(events) == 0:
             return
-        folds_a_group = len(self._plan.folds) // self._plan.step.groups
+        folds_a_group = len(self._plan.folds) // self._step.groups
         moved = events.copy()
         moved[:, 0] += group * self._plan.timing.total_cycles(folds_a_group)
         together = np.concatenate([self._events, moved])

@@ -188,13 +188,10 @@ def product_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
         counts["dram", "read_bits"] += loaded
         counts[name, "write_bits"] += loaded
         counts[name, "read_bits"] += sum(operand.read_bits)
+    if step.weight_index_bits is not None:
+        counts["weight_decoder", "lookup"] += sum(plan.weights.read_bits) // step.weight_index_bits
     if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
         counts["accumulator_buffer", "write"] += step.outputs
     counts["accumulator_buffer", "read"] += step.outputs
-    if spec.requantizer.scheme != "power_of_two":
-        counts["requantizer", "multiply"] += step.outputs
-    counts["requantizer", "add"] += step.outputs
-    counts["requantizer", "shift"] += step.outputs
-    if step.adds_row_sums:
-        counts["requantizer", "row_sum_add"] += groups * step.shape.out_rows * step.shape.depth
+    counts.update(step.requantizer_counts(spec.requantizer.scheme))
     return counts

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim.array.folds import Fold, FoldTiming
-from hwsim.array.params import ArrayParams
-from hwsim.network.steps import ElementwiseStep, MatmulStep
+from hwsim.array.params import ArrayShape
+from hwsim.network.steps import ElementwiseStep, ProductStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +51,8 @@ class GroupFold:
 class ProductPlan:
     """A matrix product on the array: folds in order, with the operands' transfers."""
 
-    step: MatmulStep
-    params: ArrayParams
+    step: ProductStep
+    params: ArrayShape
     timing: FoldTiming
     folds: tuple[GroupFold, ...]
     activations: OperandPlan

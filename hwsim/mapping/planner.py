@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from hwsim.array.dataflows import rules
-from hwsim.array.params import ArrayParams
+from hwsim.array.params import ArrayShape
 from hwsim.config.arch import ScratchpadSpec, ScratchpadsSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.plan import GroupFold, LayerPlan, OperandPlan, ProductPlan, Transfer
 from hwsim.network.gather import PADDING
-from hwsim.network.steps import ElementwiseStep, MatmulStep, MoveStep, Step
+from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
 
 BITS_PER_BYTE = 8
 
 
 def plan_network(
     steps: Sequence[Step],
-    params: Mapping[str, ArrayParams],
+    params: Mapping[str, ArrayShape],
     scratchpads: ScratchpadsSpec,
     *,
     bits: Mapping[str, int],
@@ -47,7 +47,7 @@ def plan_network(
     problems: list[str] = []
     homes = _homes(steps)
     for head, after in _chains(steps, homes, outputs):
-        product, others = (head, after) if isinstance(head, MatmulStep) else (None, [head, *after])
+        product, others = (head, after) if isinstance(head, ProductStep) else (None, [head, *after])
         try:
             layer = LayerPlan(
                 name=head.name,
@@ -99,7 +99,7 @@ def _chains(
     return chains
 
 
-def plan_product(step: MatmulStep, params: ArrayParams, scratchpads: ScratchpadsSpec) -> ProductPlan:
+def plan_product(step: ProductStep, params: ArrayShape, scratchpads: ScratchpadsSpec) -> ProductPlan:
     """Cut a matrix product into folds and choose how its operands reach the array.
 
     Raises:
@@ -109,7 +109,7 @@ def plan_product(step: MatmulStep, params: ArrayParams, scratchpads: Scratchpads
     in_group = list(dataflow.folds(step.shape, params))
     folds = tuple(GroupFold(group, fold, fold is in_group[-1]) for group in range(step.groups) for fold in in_group)
     activations = _Operand("activations", step.name, scratchpads.activations, step.activation_format.bits)
-    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_format.bits)
+    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_memory_bits)
     plans: list[OperandPlan] = []
     problems: list[str] = []
     for operand, uses in ((activations, _activation_uses(step, folds)), (weights, _weight_uses(step, folds))):
@@ -179,7 +179,9 @@ class _Operand:
         )
 
 
-def _activation_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
+def _activation_uses(
+    step: ProductStep, folds: Sequence[GroupFold]
+) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
     """Return for each fold (key, distinct input elements, their number); the input's size; elements read."""
     known: dict[Any, np.ndarray] = {}
     uses, reads = [], []
@@ -194,7 +196,7 @@ def _activation_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list
     return uses, max(int(place.max(initial=-1)) for place in known.values()) + 1, reads
 
 
-def _weight_uses(step: MatmulStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
+def _weight_uses(step: ProductStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
     """Return for each fold (key, slice of (groups, depth, out_cols), elements); the tensor's size; elements read."""
     uses, reads = [], []
     for one in folds:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -43,36 +43,31 @@ class Step(ABC):
         return int(np.prod(self.output_shape))
 
 
+class Word(Protocol):
+    """A number format, as far as memories are concerned."""
+
+    @property
+    def bits(self) -> int:
+        """Width of a word."""
+
+
 @dataclass(frozen=True, eq=False)
-class MatmulStep(Step):
-    """A matrix product on the array, or one per group, with its requantization.
+class ProductStep(Step):
+    """A matrix product on the array, or one per group, of numbers of any kind: what folds and transfers depend on.
 
     ``gather`` (groups, out_rows, depth) says which input element is each operand. ``weights`` (groups, depth,
-    out_cols) are codes as stored; steps with one ``weight_name`` multiply by the same ones. ``bias`` (groups,
-    out_cols) is the bias on the S_w S_x grid with the constants of folded zero points. Output channels are
+    out_cols) are as stored; steps with one ``weight_name`` multiply by the same ones. Output channels are
     (group, out_col), the last axis of the output.
     """
 
     gather: Gather
-    weights: IntArray
-    bias: IntArray
-    activation_format: IntFormat
-    weight_format: IntFormat
-    activation_zero_point: int
-    weight_zero_point: IntArray
-    zero_point: ZeroPointMode
-    bias_mode: BiasMode
-    requantizer: Requantizer
-    output_format: IntFormat
-    weight_name: str = ""
-
-    def __post_init__(self) -> None:
-        largest = int(np.abs(self.bias).max(initial=0))
-        if self.adds_row_sums:
-            reach = max(-self.activation_format.min, self.activation_format.max)
-            largest += int(np.abs(self.weight_zero_point).max()) * reach * self.shape.depth
-        if largest >= SUM_LIMIT:
-            raise ConfigError(f"layer {self.name}: bias and zero-point terms need more than 63 bits")
+    weights: np.ndarray[Any, Any]
+    activation_format: Word
+    weight_format: Word
+    output_format: Word
+    weight_name: str = field(default="", kw_only=True)
+    weight_index_bits: int | None = field(default=None, kw_only=True)
+    """Width of the indices that memory holds in place of weights, for a decoder before the array; None: no indices."""
 
     @property
     def groups(self) -> int:
@@ -83,6 +78,42 @@ class MatmulStep(Step):
     def shape(self) -> GemmShape:
         """Sizes of one group's product."""
         return GemmShape(self.gather.out_rows, self.gather.depth, int(self.weights.shape[2]))
+
+    @property
+    def weight_memory_bits(self) -> int:
+        """Width of what memory holds for a weight."""
+        return self.weight_index_bits or self.weight_format.bits
+
+    @abstractmethod
+    def requantizer_counts(self, scheme: str) -> Counts:
+        """Return what the units behind the array do for one sample, with this requantization scheme."""
+
+
+@dataclass(frozen=True, eq=False)
+class MatmulStep(ProductStep):
+    """A matrix product of integers, with its requantization; ``weights`` are codes.
+
+    ``bias`` (groups, out_cols) is the bias on the S_w S_x grid with the constants of folded zero points.
+    """
+
+    weights: IntArray
+    activation_format: IntFormat
+    weight_format: IntFormat
+    output_format: IntFormat
+    bias: IntArray
+    activation_zero_point: int
+    weight_zero_point: IntArray
+    zero_point: ZeroPointMode
+    bias_mode: BiasMode
+    requantizer: Requantizer
+
+    def __post_init__(self) -> None:
+        largest = int(np.abs(self.bias).max(initial=0))
+        if self.adds_row_sums:
+            reach = max(-self.activation_format.min, self.activation_format.max)
+            largest += int(np.abs(self.weight_zero_point).max()) * reach * self.shape.depth
+        if largest >= SUM_LIMIT:
+            raise ConfigError(f"layer {self.name}: bias and zero-point terms need more than 63 bits")
 
     @property
     def adds_row_sums(self) -> bool:
@@ -98,6 +129,15 @@ class MatmulStep(Step):
         if self.zero_point == "operand" and np.any(self.weight_zero_point):
             weights = IntFormat(weights.bits + 1)
         return activations, weights
+
+    def requantizer_counts(self, scheme: str) -> Counts:
+        """A multiplication (but for a mere shift), an add and a shift an output; the row-sum unit's adds."""
+        counts = Counts({("requantizer", action): self.outputs for action in ("multiply", "add", "shift")})
+        if scheme == "power_of_two":
+            del counts["requantizer", "multiply"]
+        if self.adds_row_sums:
+            counts["requantizer", "row_sum_add"] = self.groups * self.shape.out_rows * self.shape.depth
+        return counts
 
     def activation_operands(self, codes: IntArray, group: int) -> IntArray:
         """Return what streams into the array, (samples, out_rows, depth), for input codes (samples, elements)."""

@@ -18,8 +18,9 @@ class Tensor:
     """A named tensor. ``shape`` is that of one sample, channels last.
 
     ``data`` holds a constant's values: reals, or codes once ``quantization`` is set. Activations have none.
-    ``is_internal`` marks a tensor that the user's file does not have. ``order`` says which axis of the user's array
-    each axis is; None: they are the same.
+    ``is_internal`` marks a tensor that the user's file does not have. ``index_bits`` is the width of what memory holds
+    for an element where that is not its code, but an index into a table of codes. ``order`` says which axis of the
+    user's array each axis is; None: they are the same.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Tensor:
     data: Values | None = None
     quantization: Quantization | None = None
     is_internal: bool = False
+    index_bits: int | None = None
     order: tuple[int, ...] | None = None
 
     @property

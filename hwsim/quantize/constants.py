@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.config.parts import make_part
 from hwsim.errors import ConfigError
+from hwsim.network.network import Network
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
@@ -15,26 +16,55 @@ from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization, power_of_two_above
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
+from hwsim.quantize.codebook import cluster_weights
 from hwsim.quantize.schemes import WeightScheme
 from hwsim.registry import CALIBRATORS
 
 BIAS_FORMAT = IntFormat(32)
 
 
+def check_constants(network: Network) -> None:
+    """Refuse weights and biases that no grid can hold.
+
+    Raises:
+        ConfigError: a constant holds NaN or infinity; one line for each.
+    """
+    problems = [
+        f"layer {operator.name}: {name} holds NaN or infinity; allowed: finite numbers"
+        for operator in network.operators
+        for name in operator.constants
+        if not np.all(np.isfinite(np.asarray(network.tensors[name].data, np.float64)))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], scheme: WeightScheme) -> None:
     """Replace weight and bias by codes; the bias lies on the S_w S_x grid in 32 bits."""
     weight = tensors[operator.weight]
-    reals = np.asarray(weight.data, np.float64)
+    reals = _shared_values(operator.name, np.asarray(weight.data, np.float64), scheme)
     input_scale = float(quantization_of(tensors[operator.input]).scale)
     bias = None if operator.bias is None else np.asarray(tensors[operator.bias].data, np.float64)
     found = _weight_quantization(operator.name, reals, scheme)
     if bias is not None:
         found = _make_room_for_bias(found, bias, input_scale, power_of_two=scheme.grid.power_of_two)
-    tensors[operator.weight] = replace(weight, data=found.quantize(reals), quantization=found)
+    tensors[operator.weight] = replace(
+        weight, data=found.quantize(reals), quantization=found, index_bits=scheme.index_bits
+    )
     if operator.bias is None or bias is None:
         return
     on_grid = bias_grid(found, input_scale, len(bias))
     tensors[operator.bias] = replace(tensors[operator.bias], data=on_grid.quantize(bias), quantization=on_grid)
+
+
+def _shared_values(layer: str, reals: FloatArray, scheme: WeightScheme) -> FloatArray:
+    """Return the weights as they are, or each as its entry of the table of weights."""
+    if scheme.codebook_entries is None:
+        return reals
+    try:
+        return cluster_weights(reals, scheme.codebook_entries, per_channel=scheme.granularity == "per_channel")
+    except ConfigError as error:
+        raise ConfigError(f"layer {layer}: {error}") from None
 
 
 def _weight_quantization(layer: str, reals: FloatArray, scheme: WeightScheme) -> Quantization:

@@ -16,7 +16,7 @@ from hwsim.network.operators.elementwise import LutFunction
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
-from hwsim.quantize.constants import quantize_constants
+from hwsim.quantize.constants import check_constants, quantize_constants
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.repairs.repair import Repair
 from hwsim.quantize.schemes import (
@@ -49,6 +49,7 @@ def quantize(
             that the network does not have.
     """
     fused = fuse(network)
+    check_constants(fused)
     check_inputs(fused, calibration)
     check_layer_names(fused, spec)
     repairs: list[Repair] = [make_part(REPAIRS, part) for part in spec.repairs]

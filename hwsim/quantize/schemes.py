@@ -30,6 +30,12 @@ class WeightScheme:
     grid: GridRule
     granularity: Granularity
     calibrator: Part
+    codebook_entries: int | None = None
+
+    @property
+    def index_bits(self) -> int | None:
+        """Width of an index into the table of weights, None without one."""
+        return None if self.codebook_entries is None else (self.codebook_entries - 1).bit_length()
 
 
 def weight_schemes(network: Network, spec: QuantizationSpec, weight_bits: int) -> dict[str, WeightScheme]:
@@ -46,7 +52,7 @@ def _weight_scheme(layer: str, spec: QuantizationSpec, weight_bits: int) -> Weig
     weights = spec.weights_of(layer)
     word = IntFormat(spec.of_layer(layer).weight_bits or weight_bits, weights.signed, narrow=weights.is_narrow)
     grid = GridRule(word, weights.symmetric, power_of_two=weights.scale == "power_of_two")
-    return WeightScheme(grid, weights.granularity, weights.calibrator)
+    return WeightScheme(grid, weights.granularity, weights.calibrator, weights.codebook_entries)
 
 
 def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits: int) -> dict[str, ActivationScheme]:

@@ -19,6 +19,7 @@ PNG_DOTS_PER_INCH = 150
 # Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers; yellow, weak on white, last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 NEUTRAL = "#707070"
+BROWN = "#7A4A1E"
 NOTHING = "#E8E8E8"
 SEQUENTIAL_MAP = "viridis"
 

@@ -23,6 +23,7 @@ CONTEXT = EnergyContext(
     output_scratchpad_bytes=1024 * KILOBYTE,
     lut_entries=8 * KILOBYTE,
     lut_output_bits=8,
+    decoder_entries=16,
 )
 
 

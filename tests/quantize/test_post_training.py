@@ -207,6 +207,31 @@ def test_calibration_data_that_are_not_finite_are_refused(bad: float) -> None:
     assert str(refused.value) == "inputs hold NaN or infinity; allowed: finite numbers"
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_and_biases_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(ConfigError) as refused:
+        quantized(dense_network(np.array([[1.0, bad]]), np.array([0.0, bad])))
+    assert str(refused.value).splitlines() == [
+        "layer fc: fc.w holds NaN or infinity; allowed: finite numbers",
+        "layer fc: fc.b holds NaN or infinity; allowed: finite numbers",
+    ]
+
+
+def test_sums_beyond_floating_point_are_refused() -> None:
+    with pytest.raises(ConfigError) as refused, np.errstate(over="ignore", invalid="ignore"):
+        quantized(dense_network(np.full((2, 1), 1.7e308)))
+    assert str(refused.value) == "tensor fc: calibration data hold NaN or infinity; allowed: finite numbers"
+
+
+def test_constant_data_and_constant_weights_are_quantized() -> None:
+    network = dense_network(np.full((2, 3), 0.25), np.zeros(3))
+    found = quantize(network, np.full((4, 2), 0.5), DEFAULT, weight_bits=8, activation_bits=8)
+    assert grid_of(found, "fc").dequantize(grid_of(found, "fc").quantize(np.array([0.25])))[0] == pytest.approx(0.25)
+    zero = quantize(dense_network(np.zeros((2, 3))), np.zeros((4, 2)), DEFAULT, weight_bits=8, activation_bits=8)
+    assert float(grid_of(zero, "fc").scale) == 1.0
+    assert np.count_nonzero(np.asarray(zero.tensors["fc.w"].data)) == 0
+
+
 @pytest.mark.parametrize("shape", [(0, 2), (4, 3)], ids=["empty", "wrong shape"])
 def test_calibration_data_of_the_wrong_shape_are_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ConfigError) as refused:

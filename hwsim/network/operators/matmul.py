@@ -108,6 +108,7 @@ class MatmulOperator(Operator):
             requantizer=self._requantizer(inputs, weights, output, options),
             output_format=output.format,
             weight_name=self.weight,
+            weight_index_bits=weight.index_bits,
         )
 
     def _weight_codes(self, weight: Tensor) -> IntArray:

@@ -12,10 +12,10 @@ from hwsim.report.design import BITS, CAPTION_CHARACTERS, DesignSpace
 from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.drawing import Drawing, NotApplicableError
 from hwsim.report.plots.stacks import draw_columns, draw_rows, part_legend
-from hwsim.report.style import NEUTRAL, PALETTE, energy_unit, panels
+from hwsim.report.style import BROWN, NEUTRAL, PALETTE, energy_unit, panels
 
 _COMPONENTS = tuple(dict.fromkeys(component for component, _ in ACTION_ENERGIES))
-_COLOURS = dict(zip(_COMPONENTS, (*PALETTE, NEUTRAL), strict=True))
+_COLOURS = dict(zip(_COMPONENTS, (*PALETTE, NEUTRAL, BROWN), strict=True))
 
 
 def energy_per_component(frames: SweepFrames) -> Drawing:
