@@ -319,6 +319,28 @@ def analyze_error(
     analyze_error(ErrorRequest(architecture, workload, inputs, labels, samples, tuple(settings or ()), out, as_json))
 
 
+@analyze_app.command(name="guard-bits")
+def analyze_guard_bits(
+    architecture: Arch,
+    workload: Workload,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the guard bits that each layer needs.
+
+    Exactly for the samples, in the order in which the dataflow adds; and by two bounds: for the layer's weights with
+    any activations, and for any operands of its widths and depth.
+    """
+    from hwsim.cli.analyze_guard_bits import GuardBitsRequest, analyze_guard_bits
+
+    analyze_guard_bits(GuardBitsRequest(architecture, workload, inputs, samples, tuple(settings or ()), as_json))
+
+
 @export_app.command(name="rtl")
 def export_rtl(
     architecture: Arch,

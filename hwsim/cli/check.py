@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hwsim.analysis.guard_bits import accumulator_bits_of_weights
 from hwsim.check import EngineAgreement, compare_engines
 from hwsim.cli.against import AgainstRequest, check_against, profile_settings
 from hwsim.cli.check_text import Checked, LayerFit, print_checked, print_checked_json
@@ -18,7 +19,6 @@ from hwsim.energy.account import Account
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import ConfigError
 from hwsim.machine.machine import run_machine
-from hwsim.metrics.guard_bits import accumulator_bits_needed
 from hwsim.network.steps import MatmulStep
 from hwsim.readers.workload import Workload
 from hwsim.samples import Samples, choose_samples
@@ -150,20 +150,9 @@ def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[La
         step = None if layer.plan.product is None else layer.plan.product.step
         needed = None
         if isinstance(step, MatmulStep) and compiled.network.has_values:
-            needed = _accumulator_bits(step)
+            needed = accumulator_bits_of_weights(step)
         fits.append(LayerFit(layer.plan, layer.total_cycles, needed))
     return fits
-
-
-def _accumulator_bits(step: MatmulStep) -> int | None:
-    """Return the bits that hold every sum of these weights in any order; None where a bias is preloaded."""
-    if step.bias_mode == "preload":
-        return None
-    offset = step.activation_zero_point if step.zero_point == "operand" else 0
-    low, high = step.activation_format.min - offset, step.activation_format.max - offset
-    return max(
-        int(accumulator_bits_needed(step.weight_operands(group), low, high).max()) for group in range(step.groups)
-    )
 
 
 def _compared(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
