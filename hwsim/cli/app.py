@@ -371,3 +371,24 @@ def rtl_sources() -> None:
     from hwsim.cli.rtl import print_sources
 
     print_sources()
+
+
+import_app = typer.Typer(help="Read designs of other tools.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(import_app, name="import")
+
+
+@import_app.command(name="scalesim")
+def import_scalesim(
+    config: Annotated[Path, typer.Argument(metavar="CFG", help="SCALE-Sim's configuration file.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="[TOPOLOGY] DIR", help="A topology to copy; the folder to write to.")
+    ],
+    force: Force = False,
+) -> None:
+    """Write a SCALE-Sim configuration as an architecture, and say what has no counterpart.
+
+    A topology (.csv) is a workload as it is: hwsim run ARCH TOPOLOGY.csv.
+    """
+    from hwsim.cli.importing import import_scalesim as write
+
+    write(config, paths, force=force)

@@ -9,10 +9,13 @@ from hwsim.readers.workload import Workload
 
 TFLITE_SUFFIX = ".tflite"
 ONNX_SUFFIX = ".onnx"
+TOPOLOGY_SUFFIX = ".csv"
 
 
 def read_workload(name_or_path: str | Path) -> Workload:
-    """Return the workload in a ``.tflite`` or ``.onnx`` file, or in a folder (or of that shipped name).
+    """Return the workload in a file by its suffix, or in a folder (or of that shipped name).
+
+    Files are ``.tflite``, ``.onnx``, SCALE-Sim's topologies (``.csv``), or hwsim's own YAML.
 
     Raises:
         ConfigError: the file is missing, damaged or wrong.
@@ -26,4 +29,8 @@ def read_workload(name_or_path: str | Path) -> Workload:
         from hwsim.readers.onnx.read import read_onnx
 
         return read_onnx(Path(name_or_path))
+    if Path(name_or_path).suffix.lower() == TOPOLOGY_SUFFIX:
+        from hwsim.readers.scalesim import read_topology
+
+        return read_topology(Path(name_or_path))
     return read_native(name_or_path)
