@@ -46,7 +46,7 @@ def products(path: Path) -> list[tuple[str, int, tuple[int, int, int]]]:
 
 def steps_of(path: Path, spec: ArchSpec) -> list[MatmulStep]:
     network = assume_quantization(read_workload(path).network, spec.quantization, weight_bits=8, activation_bits=8)
-    steps = network.lower(replace(lowering_options(spec, holds_codes=True), has_values=False))
+    steps = network.lower(replace(lowering_options(spec, "tflm"), has_values=False))
     return [step for step in steps if isinstance(step, MatmulStep)]
 
 
