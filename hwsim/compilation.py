@@ -71,9 +71,10 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
     """Quantize, lower and plan a workload for an architecture.
 
     Raises:
-        ConfigError: no calibration data, or an operand that does not fit a scratchpad.
+        ConfigError: an array of floats, no calibration data, or an operand that does not fit a scratchpad.
         UnsupportedError: an operator without an integer form.
     """
+    check_integers(spec)
     network = _quantized(spec, workload)
     follows_profile = network.holds_codes or not workload.network.has_values
     options = lowering_options(spec, network.rounding_profile if follows_profile else None)
@@ -88,6 +89,19 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         outputs=network.outputs,
     )
     return Compiled(steps, params, layers, network)
+
+
+def check_integers(spec: ArchSpec) -> None:
+    """Refuse an array of floats where integers are looked at.
+
+    Raises:
+        ConfigError: its MACs compute with floats.
+    """
+    if spec.array.float_formats is not None:
+        raise ConfigError(
+            f"array.number_format {spec.array.number_format}: there are no integers here to work with; "
+            "allowed: integer (floats: run and sweep)"
+        )
 
 
 def _quantized(spec: ArchSpec, workload: Workload) -> Network:
@@ -137,7 +151,12 @@ def _check_widths(spec: ArchSpec, steps: Sequence[Step]) -> None:
 
 
 def lowering_options(spec: ArchSpec, default_profile: Profile | None = None) -> LoweringOptions:
-    """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default."""
+    """Say what the hardware round the array is, in the network's terms; files of codes have a profile by default.
+
+    Raises:
+        ConfigError: the array computes with floats.
+    """
+    check_integers(spec)
     requantizer, lut = spec.requantizer, spec.activation_lut
     return LoweringOptions(
         requantizer=RequantizerOptions(requantizer.scheme, requantizer.rounding, requantizer.multiplier_bits),

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hwsim import __version__
+from hwsim.accounting import layer_results
 from hwsim.array.gemm import EngineName, make_engine
 from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
-from hwsim.energy.account import Account, EnergyContext
-from hwsim.energy.table import EnergyTable
 from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.execute.codes import Values
-from hwsim.execute.integer import IntegerRun, LayerOverflow, run_integer
+from hwsim.execute.integer import IntegerRun, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
-from hwsim.results.layer_result import CYCLE_PARTS, LayerResult, sparse_overflows
-from hwsim.results.run_result import OverflowEvent, RunResult, utilization
+from hwsim.results.run_result import OverflowEvent, RunResult
 from hwsim.samples import Inputs, Samples, choose_samples
+from hwsim.simulate_float import float_tensors, simulate_float
 
 MAX_EVENTS = 10_000
 DEFAULT_ENGINE: EngineName = "stepped"
@@ -58,7 +56,7 @@ def run(
         labels: class numbers of ``inputs``.
         samples: how many of the inputs to run, from the first; all if None.
         engine: ``stepped`` (every register, every cycle; if None) or ``functional`` (the same values and events,
-            faster).
+            faster; the only one for an array of floats).
         overrides: such as ``"array.rows=32"``.
 
     Raises:
@@ -70,15 +68,22 @@ def run(
     spec = load_arch(architecture, overrides) if not isinstance(architecture, ArchSpec) else architecture
     read = workload if isinstance(workload, Workload) else read_workload(workload)
     chosen = choose_samples(read, inputs=inputs, labels=labels, samples=samples)
-    return simulate(spec, chosen, engine=chosen_engine(read, engine), with_data=True)
+    return simulate(spec, chosen, engine=chosen_engine(spec, read, engine), with_data=True)
 
 
-def chosen_engine(workload: Workload, engine: EngineName | None) -> EngineName:
-    """Return the engine that was asked for, or the one that runs if none was.
+def chosen_engine(spec: ArchSpec, workload: Workload, engine: EngineName | None) -> EngineName:
+    """Return the engine that was asked for, or the one that runs if none was: the functional one for floats.
 
     Raises:
-        ConfigError: the workload has nothing to run an engine on.
+        ConfigError: the workload has nothing to run an engine on, or the engine does not step floats.
     """
+    if spec.array.float_formats is not None:
+        if engine == "stepped":
+            raise ConfigError(
+                f"engine stepped with array.number_format {spec.array.number_format}: registers are stepped for "
+                "integers only; allowed: functional"
+            )
+        return "functional"
     if engine is not None and not workload.network.has_values:
         raise ConfigError(f"engine {engine}: {no_values(workload.name)}")
     return engine or DEFAULT_ENGINE
@@ -89,7 +94,10 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
 
     ``with_data`` runs the first sample on the machine with real operands and compares; without, the machine runs
     for timing alone (same cycles and counts) and single events are not kept. A workload of shapes alone is timed.
+    An array of floats always runs for timing alone, and its values are the functional engine's.
     """
+    if spec.array.float_formats is not None:
+        return simulate_float(spec, chosen, __version__)
     compiled = compile_workload(spec, chosen.workload)
     if not compiled.network.has_values:
         return _timed(spec, compiled)
@@ -112,7 +120,7 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
         accuracy=None if chosen.labels is None else accuracy(outputs, chosen.labels),
         float_accuracy=None if chosen.labels is None or reference is None else accuracy(reference, chosen.labels),
         sqnr_db=None if reference is None else sqnr_db(reference, outputs),
-        layer_results=_layer_results(runs, spec, whole.overflows),
+        layer_results=layer_results(runs, spec, whole.overflows),
         events_kept=events,
         events_left_out=left_out,
     )
@@ -129,15 +137,13 @@ def _timed(spec: ArchSpec, compiled: Compiled) -> RunResult:
         accuracy=None,
         float_accuracy=None,
         sqnr_db=None,
-        layer_results=_layer_results(run_machine(compiled.layers, spec), spec, {}),
+        layer_results=layer_results(run_machine(compiled.layers, spec), spec, {}),
     )
 
 
-def _layer_results(
-    runs: Sequence[LayerRun], spec: ArchSpec, overflows: Mapping[str, LayerOverflow]
-) -> tuple[LayerResult, ...]:
-    account = Account(EnergyTable.load(spec.energy_table), energy_context(spec))
-    return tuple(_layer_result(one, spec, account, overflows.get(one.plan.name)) for one in runs)
+def all_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:
+    """Return every activation tensor by name, (samples, *shape): codes, or float32 of an array of floats."""
+    return integer_tensors(spec, chosen) if spec.array.float_formats is None else float_tensors(spec, chosen)
 
 
 def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:
@@ -164,23 +170,6 @@ def _as_stored(network: Network, name: str, values: Values) -> Values:
 def sample_data(codes: Mapping[str, IntArray], engine: EngineName) -> SampleData:
     """Return what the machine starts from with one sample's codes, (1, elements) for each input."""
     return SampleData({name: values[0] for name, values in codes.items()}, make_engine(engine), MAX_EVENTS)
-
-
-def energy_context(spec: ArchSpec) -> EnergyContext:
-    """Say what energy depends on besides counts."""
-    pads = spec.scratchpads
-    return EnergyContext(
-        weight_bits=spec.array.weight_bits,
-        activation_bits=spec.array.activation_bits,
-        accumulator_bits=spec.array.accumulator_bits,
-        multiplier_bits=spec.requantizer.multiplier_bits,
-        activation_scratchpad_bytes=pads.activations.capacity_bytes,
-        weight_scratchpad_bytes=pads.weights.capacity_bytes,
-        output_scratchpad_bytes=pads.outputs.capacity_bytes,
-        lut_entries=spec.activation_lut.entries,
-        lut_output_bits=spec.activation_lut.output_bits,
-        decoder_entries=spec.quantization.largest_codebook,
-    )
 
 
 def _compare(runs: Sequence[LayerRun], shadow: IntegerRun) -> None:
@@ -216,36 +205,3 @@ def _first_events(runs: Sequence[LayerRun]) -> tuple[tuple[OverflowEvent, ...], 
     total = sum(int(one.per_pe.sum()) for one in runs if one.per_pe is not None)
     first = tuple(kept[:MAX_EVENTS])
     return first, total - len(first)
-
-
-def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: LayerOverflow | None) -> LayerResult:
-    product = one.plan.product
-    shape: dict[str, Any] = dict.fromkeys(("out_rows", "depth", "out_cols", "groups", "macs", "array_cycles"), 0)
-    widths = spec.array.weight_bits, spec.array.activation_bits
-    if product is not None:
-        step = product.step
-        widths = step.weight_format.bits, step.activation_format.bits
-        shape = {
-            "out_rows": step.shape.out_rows,
-            "depth": step.shape.depth,
-            "out_cols": step.shape.out_cols,
-            "groups": step.groups,
-            "macs": product.macs,
-            "array_cycles": product.array_cycles,
-        }
-    energy = account.entries(one.counts)
-    return LayerResult(
-        layer=one.plan.name,
-        **shape,
-        total_cycles=one.total_cycles,
-        **{part: one.cycles[part.removesuffix("_cycles")] for part in CYCLE_PARTS},
-        utilization=utilization(shape["macs"], spec.array.rows, spec.array.cols, one.total_cycles),
-        energy_pj=sum(entry.energy_pj for entry in energy),
-        overflow_events=overflow.events if overflow else 0,
-        preload_overflow_events=overflow.preload if overflow else 0,
-        weight_bits=widths[0],
-        activation_bits=widths[1],
-        accumulator_bits=spec.array.accumulator_bits,
-        energy=tuple(energy),
-        pe_overflows=sparse_overflows(overflow.per_pe) if overflow else (),
-    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hwsim.accounting import energy_context
 from hwsim.analysis.guard_bits import accumulator_bits_of_weights
 from hwsim.check import EngineAgreement, compare_engines
 from hwsim.cli.against import AgainstRequest, check_against, profile_settings
@@ -22,7 +23,6 @@ from hwsim.machine.machine import run_machine
 from hwsim.network.steps import MatmulStep
 from hwsim.readers.workload import Workload
 from hwsim.samples import Samples, choose_samples
-from hwsim.simulate import energy_context
 
 
 @dataclass(frozen=True, slots=True)

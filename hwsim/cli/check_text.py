@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hwsim.accounting import accumulator_bits
 from hwsim.check import EngineAgreement
 from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
@@ -60,11 +61,10 @@ def print_checked(checked: Checked) -> None:
 
 def print_checked_json(checked: Checked) -> None:
     """Print the same as one object."""
-    array = checked.spec.array
     print_json(
         {
             "architecture": checked.spec.model_dump(mode="json"),
-            "accumulator_bits": array.accumulator_bits,
+            "accumulator_bits": accumulator_bits(checked.spec),
             "energy_table": checked.table.name,
             "workload": checked.workload.name if checked.workload else None,
             "layers": [_layer_json(layer) for layer in checked.layers],
@@ -77,13 +77,7 @@ def print_checked_json(checked: Checked) -> None:
 def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
     spec, array = checked.spec, checked.spec.array
     yield "array", f"{spec.name}: {array.rows} × {array.cols} {array.dataflow} at {frequency(spec.clock_hz)}"
-    safe = _safe_depth(spec)
-    bound = f"sums of up to {safe:,} products always fit" if safe else "a single product may overflow"
-    yield (
-        "accumulator",
-        f"{array.weight_bits} + {array.activation_bits} + {array.guard_bits} = {array.accumulator_bits} bits, "
-        f"{array.overflow}; {bound}",
-    )
+    yield "accumulator", _accumulator_text(spec)
     yield "energy table", _table_text(checked.table)
     if checked.workload:
         yield "workload", _workload_text(checked.workload)
@@ -92,6 +86,17 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
         yield "engines", _engines_text(checked.engines, checked.samples)
     if checked.against:
         yield checked.against.agreement.oracle, checked.against.text
+
+
+def _accumulator_text(spec: ArchSpec) -> str:
+    array, formats = spec.array, spec.array.float_formats
+    if formats is not None:
+        operand, accumulator = formats
+        return f"{accumulator.name} sums of {operand.name} products; the largest is {accumulator.max:.6g}"
+    safe = _safe_depth(spec)
+    bound = f"sums of up to {safe:,} products always fit" if safe else "a single product may overflow"
+    bits = f"{array.weight_bits} + {array.activation_bits} + {array.guard_bits} = {array.accumulator_bits} bits"
+    return f"{bits}, {array.overflow}; {bound}"
 
 
 def _safe_depth(spec: ArchSpec) -> int:

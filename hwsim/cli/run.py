@@ -12,11 +12,12 @@ from hwsim.cli.rtl import WaveRequest, write_waves
 from hwsim.cli.run_files import check_targets, write_result, write_tensors
 from hwsim.cli.run_text import print_result, print_written
 from hwsim.cli.wording import one_of
+from hwsim.compilation import check_integers
 from hwsim.errors import ConfigError
 from hwsim.network.network import no_values
 from hwsim.readers.workload import Workload
 from hwsim.samples import choose_samples
-from hwsim.simulate import chosen_engine, integer_tensors, simulate
+from hwsim.simulate import all_tensors, chosen_engine, simulate
 
 _ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
 
@@ -54,13 +55,15 @@ def run_once(request: RunRequest) -> None:
     _check_values(workload, request)
     values, labels = read_samples(workload, request.inputs, request.labels)
     chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)
-    engine = chosen_engine(workload, _ENGINES[named] if named else None)
+    if request.vcd is not None:
+        check_integers(spec)
+    engine = chosen_engine(spec, workload, _ENGINES[named] if named else None)
     result = simulate(spec, chosen, engine=engine, with_data=True)
     written: list[Path] = []
     if request.out:
         written += write_result(result, request.out)
     if request.dump_tensors:
-        written.append(write_tensors(integer_tensors(spec, chosen), request.dump_tensors))
+        written.append(write_tensors(all_tensors(spec, chosen), request.dump_tensors))
     if request.vcd:
         written.append(write_waves(spec, chosen, WaveRequest(request.vcd, request.vcd_layer, request.vcd_folds)))
     if request.as_json:

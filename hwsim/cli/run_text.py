@@ -35,6 +35,9 @@ def product_text(out_rows: int, depth: int, out_cols: int, groups: int) -> str:
 
 def array_text(array: dict[str, Any]) -> str:
     """Return what an array is, in a few words."""
+    if array["number_format"] != "integer":
+        operands, sums = array["number_format"], array["accumulator_format"] or "fp32"
+        return f"{array['rows']} × {array['cols']} {array['dataflow']}, {operands} operands, {sums} accumulators"
     bits = array["weight_bits"] + array["activation_bits"] + array["guard_bits"]
     return (
         f"{array['rows']} × {array['cols']} {array['dataflow']}, {array['weight_bits']}×{array['activation_bits']}-bit "

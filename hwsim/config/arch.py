@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hwsim.config.base import Conflict, ListInput, Name, SchemaVersion, Spec
 from hwsim.config.quantization import QuantizationSpec
+from hwsim.numerics.number_formats import FloatFormat, float_format
 
 LARGEST_ACCUMULATOR_BITS = 63
 LARGEST_DOUBLE_ROUNDING_BITS = 32
@@ -27,6 +28,15 @@ class ArraySpec(Spec):
         default="none",
         description="How consecutive folds overlap: none; drain (output_stationary only: shadow registers take "
         "the sums while the next fold computes); full (the next fold also loads and fills under this one)",
+    )
+    number_format: Literal["integer", "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2"] = Field(
+        default="integer",
+        description="What the MACs compute with: integers, of the widths below, or floats, for which the network is "
+        "not quantized and weight_bits, activation_bits, guard_bits, zero_point and wrap or saturate mean nothing",
+    )
+    accumulator_format: Literal["fp32", "fp16", "bf16"] | None = Field(
+        default=None,
+        description="What sums of floats are kept in; null: fp32, as tensor cores and TPUs do for all their operands",
     )
     weight_bits: int = Field(default=8, ge=2, le=16, description="Width of a weight operand, in bits")
     activation_bits: int = Field(default=8, ge=2, le=16, description="Width of an activation operand, in bits")
@@ -51,8 +61,16 @@ class ArraySpec(Spec):
         """Width of the signed accumulator, in bits: 2 to 63."""
         return self.weight_bits + self.activation_bits + self.guard_bits
 
+    @property
+    def float_formats(self) -> tuple[FloatFormat, FloatFormat] | None:
+        """Formats of operands and of sums; None for integers."""
+        if self.number_format == "integer":
+            return None
+        return float_format(self.number_format), float_format(self.accumulator_format or "fp32")
+
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield what is wrong between dataflow and overlap, and with the accumulator's width."""
+        """Yield what is wrong between dataflow and overlap, with formats, and with the accumulator's width."""
+        yield from self._format_conflicts()
         if self.fold_overlap == "drain" and self.dataflow != "output_stationary":
             text = f"drain needs dataflow output_stationary, not {self.dataflow}"
             yield Conflict(("fold_overlap",), text, others=(("dataflow",),))
@@ -63,6 +81,18 @@ class ArraySpec(Spec):
                 f"allowed: 2 to {LARGEST_ACCUMULATOR_BITS}"
             )
             yield Conflict(("guard_bits",), text, others=(("weight_bits",), ("activation_bits",)))
+
+    def _format_conflicts(self) -> Iterator[Conflict]:
+        others = (("number_format",),)
+        if self.float_formats is None:
+            if self.accumulator_format is not None:
+                text = f"{self.accumulator_format} needs floats in number_format, not integer"
+                yield Conflict(("accumulator_format",), text, others=others)
+            return
+        operand, accumulator = self.float_formats
+        if accumulator.significand_bits < operand.significand_bits or accumulator.max < operand.max:
+            text = f"{accumulator.name} does not hold every number of number_format {operand.name}"
+            yield Conflict(("accumulator_format",), text, others=others)
 
 
 class RequantizerSpec(Spec):

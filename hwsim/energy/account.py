@@ -15,7 +15,8 @@ class EnergyContext:
     """The widths and capacities that the energy of an action depends on.
 
     ``lut_entries`` and ``lut_output_bits`` are 0 in a machine without an activation LUT, ``decoder_entries`` in one
-    without a decoder of weights; all others are positive.
+    without a decoder of weights. ``float_operand_bits`` and ``float_accumulator_bits`` are the bits of significands, 0
+    where integers are computed with. All others are positive.
     """
 
     weight_bits: int
@@ -28,11 +29,13 @@ class EnergyContext:
     lut_entries: int
     lut_output_bits: int
     decoder_entries: int = 0
+    float_operand_bits: int = 0
+    float_accumulator_bits: int = 0
 
     def __post_init__(self) -> None:
         """Refuse widths and capacities that no machine has."""
         for field in fields(self):
-            smallest = 0 if field.name.startswith(("lut_", "decoder_")) else 1
+            smallest = 0 if field.name.startswith(("lut_", "decoder_", "float_")) else 1
             value = getattr(self, field.name)
             if value < smallest:
                 raise ValueError(f"{field.name} is {value}; allowed: {smallest} or more")
@@ -62,10 +65,14 @@ ActionEnergy = Callable[[EnergyTable, EnergyContext], float]
 
 
 def _multiply(table: EnergyTable, context: EnergyContext) -> float:
+    if context.float_operand_bits:
+        return table.float_multiply_pj(context.float_operand_bits)
     return table.int_multiply_pj(context.weight_bits, context.activation_bits)
 
 
 def _accumulator_add(table: EnergyTable, context: EnergyContext) -> float:
+    if context.float_accumulator_bits:
+        return table.float_add_pj(context.float_accumulator_bits)
     return table.int_add_pj(context.accumulator_bits)
 
 

@@ -16,6 +16,9 @@ POINTS_NAME = "points.csv"
 
 PLACE_COLUMNS = ("point", "workload")
 ARRAY_COLUMNS = ("dataflow", "rows", "cols", "weight_bits", "activation_bits", "guard_bits", "overflow")
+INTEGER_COLUMNS = ("weight_bits", "activation_bits", "guard_bits", "overflow")
+"""Those of the array's columns that mean nothing for floats."""
+INTEGER = "integer"
 OUTCOME_COLUMNS = (
     "accuracy",
     "float_accuracy",
@@ -46,8 +49,16 @@ def point_row(stored: StoredPoint) -> dict[str, Cell]:
     """Return one point's row; what a failed point does not have is None."""
     place: dict[str, Cell] = {"point": stored.place.point, "workload": stored.place.workload}
     swept = {key: _cell(value) for key, value in stored.place.swept.items()}
-    array = {name: _cell(stored.config.get("array", {}).get(name)) for name in ARRAY_COLUMNS}
+    array = _array_cells(stored.config.get("array", {}))
     return place | swept | array | _outcome(stored)
+
+
+def _array_cells(array: dict[str, Any]) -> dict[str, Cell]:
+    """Return the array's columns; those of integers are empty where it computes with floats."""
+    cells = {name: _cell(array.get(name)) for name in ARRAY_COLUMNS}
+    if array.get("number_format", INTEGER) != INTEGER:
+        cells |= dict.fromkeys(INTEGER_COLUMNS)
+    return cells
 
 
 def _outcome(stored: StoredPoint) -> dict[str, Cell]:

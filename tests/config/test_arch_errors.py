@@ -11,7 +11,10 @@ from hwsim.config import ArchSpec, load_arch
 from hwsim.config.places import leaf_paths
 from hwsim.config.problems import InvalidSpecError, validated
 
-ARRAY_KEYS = "rows, cols, dataflow, fold_overlap, weight_bits, activation_bits, guard_bits, overflow, zero_point"
+ARRAY_KEYS = (
+    "rows, cols, dataflow, fold_overlap, number_format, accumulator_format, weight_bits, activation_bits, guard_bits, "
+    "overflow, zero_point"
+)
 
 
 @pytest.mark.parametrize(

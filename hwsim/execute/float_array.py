@@ -1,0 +1,129 @@
+"""Runs a float network on an array of floating-point MACs, for data sets: values and overflows, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwsim.array.float_product import FloatArray, Floats, float_product
+from hwsim.errors import AccumulatorOverflowError
+from hwsim.execute.liveness import last_reads
+from hwsim.network.float_steps import FloatMatmulStep
+from hwsim.network.steps import ElementwiseStep, Step
+from hwsim.numerics.formats import IntArray
+from hwsim.numerics.rounding import FloatArray as Reals
+
+CHUNK_ELEMENTS = 1 << 22
+
+
+@dataclass(slots=True)
+class FloatOverflow:
+    """What became infinite or NaN in one matrix product, summed over samples.
+
+    ``per_pe`` (rows + 1, cols) counts products and adds in the array; ``conversions`` weights, biases and outputs that
+    do not fit their format; the network's inputs that do not are the first product's.
+    """
+
+    per_pe: IntArray
+    conversions: int = 0
+
+    @property
+    def events(self) -> int:
+        """All of them."""
+        return int(self.per_pe.sum()) + self.conversions
+
+    @property
+    def preload(self) -> int:
+        """None: biases are added behind the array."""
+        return 0
+
+
+@dataclass(slots=True)
+class FloatRun:
+    """Values of the kept tensors (samples, elements) in the operands' format, and overflows by layer."""
+
+    values: dict[str, Floats]
+    overflows: dict[str, FloatOverflow] = field(default_factory=dict)
+
+
+def run_float(
+    steps: Sequence[Step], array: FloatArray, inputs: Mapping[str, Reals], *, keep: Sequence[str], stop: bool = False
+) -> FloatRun:
+    """Convert reals (samples, elements) to the operands' format and run them through all steps.
+
+    Args:
+        steps: the lowered network.
+        array: its shape and formats.
+        inputs: reals for the network's inputs by tensor, as many samples of each.
+        keep: names of the tensors to return.
+        stop: whether an overflow is an error.
+
+    Raises:
+        AccumulatorOverflowError: something overflowed, with ``stop``; the text names the layer.
+    """
+    run = FloatRun({})
+    for step in steps:
+        if isinstance(step, FloatMatmulStep):
+            per_pe = np.zeros((array.rows + 1, array.cols), np.int64)
+            run.overflows[step.name] = FloatOverflow(per_pe, step.converted_to_infinity)
+    parts: dict[str, list[Floats]] = {name: [] for name in keep}
+    chunk = max(1, CHUNK_ELEMENTS // _largest(steps))
+    for start in range(0, len(next(iter(inputs.values()))), chunk):
+        reals = {name: one[start : start + chunk] for name, one in inputs.items()}
+        values = {name: array.operand.convert(one) for name, one in reals.items()}
+        for overflow in list(run.overflows.values())[:1]:
+            overflow.conversions += sum(int(np.count_nonzero(~np.isfinite(one))) for one in values.values())
+        _run_chunk(steps, array, values, run, keep, stop=stop)
+        for name in keep:
+            parts[name].append(values[name])
+    run.values = {name: np.concatenate(pieces) for name, pieces in parts.items()}
+    return run
+
+
+def _run_chunk(
+    steps: Sequence[Step],
+    array: FloatArray,
+    values: dict[str, Floats],
+    run: FloatRun,
+    keep: Sequence[str],
+    *,
+    stop: bool,
+) -> None:
+    last = last_reads([step.inputs for step in steps], keep)
+    for step, forgotten in zip(steps, last, strict=True):
+        operands = [values[name] for name in step.inputs]
+        if isinstance(step, FloatMatmulStep):
+            values[step.output] = _run_product(step, array, operands[0], run.overflows[step.name])
+            _stop(step, run.overflows[step.name].events if stop else 0)
+        else:
+            assert isinstance(step, ElementwiseStep)  # noqa: S101  (the only other kind)
+            values[step.output] = step.compute(*operands)
+        for name in forgotten:
+            del values[name]
+
+
+def _run_product(step: FloatMatmulStep, array: FloatArray, values: Floats, overflow: FloatOverflow) -> Floats:
+    outputs = []
+    for group in range(step.groups):
+        product = float_product(array, step.activation_operands(values, group), step.weights[group])
+        overflow.per_pe += product.per_pe
+        finished, lost = step.finish(product.sums, group)
+        overflow.conversions += lost
+        outputs.append(finished)
+    return np.concatenate(outputs, axis=2).reshape(len(values), -1)
+
+
+def _stop(step: FloatMatmulStep, events: int) -> None:
+    if events:
+        raise AccumulatorOverflowError(
+            f"layer {step.name}: values leave {step.output_format.name}, or sums {step.accumulator_format.name}: "
+            f"infinite or NaN (events so far: {events})"
+        )
+
+
+def _largest(steps: Sequence[Step]) -> int:
+    """Elements of the largest operand or product of one sample: what bounds the memory of a chunk."""
+    products = [step for step in steps if isinstance(step, FloatMatmulStep)]
+    return max((step.shape.out_rows * max(step.shape.depth, step.shape.out_cols) for step in products), default=1)
