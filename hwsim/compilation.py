@@ -56,9 +56,9 @@ class Compiled:
         """
         if not self.network.has_values:
             raise ConfigError(no_values(self.network.name))
-        flat = {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
         if self.network.holds_codes:
-            return flat
+            return {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
+        flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
         return {name: quantization_of(self.network.tensors[name]).quantize(values) for name, values in flat.items()}
 
     def reals(self, outputs: IntArray) -> FloatArray:
@@ -120,7 +120,7 @@ def _quantized(spec: ArchSpec, workload: Workload) -> Network:
         raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
     return quantize(
         workload.network,
-        workload.calibration,
+        workload.network.laid_out(workload.network.input, workload.calibration),
         spec.quantization,
         weight_bits=array.weight_bits,
         activation_bits=array.activation_bits,

@@ -106,8 +106,9 @@ def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:
         given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
         raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
     if not network.holds_codes:
-        check_inputs(network, named[network.input])
-        return dict(named)
+        laid_out = network.laid_out(network.input, np.asarray(named[network.input]))
+        check_inputs(network, laid_out)
+        return {network.input: laid_out}
     codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
     counts = {len(values) for values in codes.values()}
     if len(counts) != 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import UnsupportedError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
@@ -29,7 +29,8 @@ class Network:
     ``inputs`` and ``outputs`` name tensors. Float or quantized alike. A network that ``holds_codes`` comes from a
     file that is quantized already: it keeps the file's integers, its users give and get them, and where a shape
     begins with 1 that axis is the samples'. Such a file's own arithmetic is ``rounding_profile``. One without values
-    has shapes alone: its constants have no data, and it can be planned and timed but not computed with.
+    has shapes alone: its constants have no data, and it can be planned and timed but not computed with. One that
+    ``has_batch_axis`` has reals, but shapes that begin with 1 as those of codes do.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Network:
     holds_codes: bool = False
     has_values: bool = True
     rounding_profile: Profile = "tflm"
+    has_batch_axis: bool = False
 
     @property
     def input(self) -> str:
@@ -59,7 +61,21 @@ class Network:
     def sample_shape(self, tensor: str) -> Shape:
         """Return the shape of one sample in the arrays that users give and get, samples first."""
         shape = self.tensors[tensor].user_shape
-        return shape[1:] if self.holds_codes and shape[:1] == (1,) else shape
+        return shape[1:] if (self.holds_codes or self.has_batch_axis) and shape[:1] == (1,) else shape
+
+    def laid_out(self, tensor: str, values: Values) -> Values:
+        """Return a user's array (samples, *sample shape) as (samples, *shape), laid out as the tensor is.
+
+        Raises:
+            ConfigError: it has another shape, or no sample at all.
+        """
+        expected = self.sample_shape(tensor)
+        if values.shape[1:] not in (expected, self.tensors[tensor].user_shape) or len(values) == 0:
+            raise ConfigError(
+                f"inputs of shape {list(values.shape)}; "
+                f"allowed: [samples, {', '.join(map(str, expected))}], one sample or more"
+            )
+        return self.to_elements(tensor, values).reshape(-1, *self.tensors[tensor].shape)
 
     def to_elements(self, tensor: str, values: Values) -> Values:
         """Return a user's array (samples, *sample shape) as (samples, elements), laid out as the tensor is."""

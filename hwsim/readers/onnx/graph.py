@@ -14,7 +14,8 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
-from hwsim.network.operators.moves import Reshape, Transpose
+from hwsim.network.operators.moves import Reshape, Slice, Transpose
+from hwsim.network.operators.real_function import MovedElements
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
@@ -72,7 +73,10 @@ class Coded:
 
 @dataclass(slots=True, eq=False)
 class Graph:
-    """What has been read so far. ``arrays`` are constants by name, reals where they come from a DequantizeLinear."""
+    """What has been read so far. ``arrays`` are constants by name, reals where they come from a DequantizeLinear.
+
+    A network of reals, which hwsim quantizes, does not hold codes.
+    """
 
     model: FileModel
     arrays: dict[str, Array]
@@ -81,6 +85,7 @@ class Graph:
     operators: list[Operator] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     made: int = 0
+    holds_codes: bool = True
 
     def internal_name(self, base: str) -> str:
         """Return a new name for a tensor that the file does not have."""
@@ -99,14 +104,35 @@ class Graph:
         Raises:
             ConfigError: the tensor is too large.
         """
-        if like.elements > MAX_TENSOR_ELEMENTS or like.elements < 1:
-            raise ConfigError(
-                f"layer {operator.name}: output of shape {list(like.shape)}; "
-                f"allowed: 1 to {MAX_TENSOR_ELEMENTS} elements"
-            )
+        self.check_size(operator.name, like.shape)
+        if not self.holds_codes and isinstance(operator, Reshape | Transpose | Slice):
+            operator = MovedElements(operator.name, operator.inputs, operator.output, operator)
         self.operators.append(operator)
         self.enter(like, internal=internal)
         return like
+
+    def check_size(self, layer: str, shape: Shape) -> None:
+        """Refuse a tensor that is empty or too large.
+
+        Raises:
+            ConfigError: it is.
+        """
+        if not 1 <= np.prod([float(size) for size in shape]) <= MAX_TENSOR_ELEMENTS:
+            raise ConfigError(
+                f"layer {layer}: output of shape {list(shape)}; allowed: 1 to {MAX_TENSOR_ELEMENTS} elements"
+            )
+
+    def add_reals(self, name: str, values: Array) -> str:
+        """Enter a constant of reals and return its name.
+
+        Raises:
+            ConfigError: they are not finite.
+        """
+        data = np.asarray(values, np.float64)
+        if not np.all(np.isfinite(data)):
+            raise ConfigError(f"constant '{name[:80]}' holds NaN or infinity")
+        self.tensors[name] = Tensor(name, data.shape, data, is_internal=True)
+        return name
 
     def enter(self, live: Live, *, internal: bool = False) -> None:
         """Make a tensor known."""
@@ -155,8 +181,9 @@ class Graph:
             tuple(needed),
             tuple(inputs),
             tuple(outputs),
-            holds_codes=True,
+            holds_codes=self.holds_codes,
             rounding_profile="onnxruntime",
+            has_batch_axis=True,
         )
 
 

@@ -16,6 +16,7 @@ from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.qlinear import InFloat32
+from hwsim.network.operators.real_function import RealFunction
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
@@ -174,11 +175,14 @@ class Reals:
         self._lazy[name] = found
 
     def name_layer(self, node: FileNode) -> None:
-        """Call what a node has made of reals by the node's name."""
+        """Call what a node has made of reals by the node's name; in a network of reals, it is a tensor at once."""
         for output in node.outputs:
             found = self._lazy.get(output)
             if isinstance(found, Expression) and not found.is_leaf:
                 self._lazy[output] = replace(found, layer=node.name)
+                if not self._graph.holds_codes:
+                    self.compute(replace(found, layer=node.name), output, None)
+                    del self._lazy[output]
 
     def peek(self, name: str) -> Lazy | None:
         """Return what is known by a name, not yet computed."""
@@ -225,9 +229,10 @@ class Reals:
         if _fits_a_table(found) and grid is not None:
             counts = Counts({("activation_lut", "lookup"): found.elements})
         self._graph.made += 1
-        operator = InFloat32(
-            found.layer or f"convert_{self._graph.made}", names, name, names, live.stored_shape, found.body, counts
-        )
+        label = found.layer or f"convert_{self._graph.made}"
+        if not self._graph.holds_codes:
+            return self._graph.emit(_real(label, found, live), live)
+        operator = InFloat32(label, names, name, names, live.stored_shape, found.body, counts)
         return self._graph.emit(operator, live)
 
     def finish(self, name: str) -> Live:
@@ -236,6 +241,16 @@ class Reals:
             return self._graph.live[name]
         found = self.expression(name, "an output")
         return self._graph.live.get(name) or self.compute(found, name, None)
+
+
+def _real(label: str, found: Expression, live: Live) -> RealFunction:
+    """Return the operator of a network of reals; a function of single elements is a look-up in codes."""
+    counts = found.counts
+    if found.pointwise and len(found.leaves) == 1:
+        counts = Counts({("activation_lut", "lookup"): found.elements})
+    names = tuple(one.name for one in found.leaves)
+    shapes = tuple(one.stored_shape for one in found.leaves)
+    return RealFunction(label, names, live.name, shapes, live.stored_shape, found.body, counts)
 
 
 def _fits_a_table(found: Expression) -> bool:

@@ -42,8 +42,20 @@ def _result(site: Site, reals: Reals, output: str, source: Live, shape: Shape, o
 
 
 def _emit(site: Site, reals: Reals, source: Live, shape: Shape, order: Order, make: Callable[[str], Operator]) -> None:
-    moved = _result(site, reals, site.output, source, shape, order)
-    site.graph.emit(make(moved.name), moved, internal=moved.name != site.output)
+    _emit_to(site.output, site, reals, source, shape, order, make)
+
+
+def _emit_to(
+    output: str,
+    site: Site,
+    reals: Reals,
+    source: Live,
+    shape: Shape,
+    order: Order,
+    make: Callable[[str], Operator],
+) -> None:
+    moved = _result(site, reals, output, source, shape, order)
+    site.graph.emit(make(moved.name), moved, internal=moved.name != output)
 
 
 def identity(site: Site, reals: Reals) -> None:
@@ -204,6 +216,31 @@ def _slice_ends(site: Site, shape: Shape) -> tuple[int, int, int]:
     return axis, begin, end
 
 
+def split(site: Site, reals: Reals) -> None:
+    """Parts along an axis, of sizes as input or attribute, or equal ones."""
+    source, outputs = _source(site, reals), site.node.outputs
+    axis = site.axis(site.integer("axis", 0), len(source.shape))
+    size = source.shape[axis]
+    if site.has(1):
+        sizes = [int(one) for one in site.array(1).reshape(-1)]
+    else:
+        most = -(-size // len(outputs))
+        sizes = list(site.integers("split", tuple(min(most, size - most * n) for n in range(len(outputs)))))
+    if len(sizes) != len(outputs) or sum(sizes) != size or min(sizes) < 1:
+        raise ConfigError(f"{site.label}: parts of {sizes} of {size} elements and {len(outputs)} outputs")
+    ends, place, begin = (source.name,), source.order.index(axis), 0
+    for number, (output, part) in enumerate(zip(outputs, sizes, strict=True)):
+        shape = (*source.shape[:axis], part, *source.shape[axis + 1 :])
+        make = _slice_maker(f"{site.node.name}_{number}", ends, place, begin, part)
+        if output:
+            _emit_to(output, site, reals, source, shape, source.order, make)
+        begin += part
+
+
+def _slice_maker(layer: str, ends: tuple[str], axis: int, begin: int, size: int) -> Callable[[str], Operator]:
+    return lambda name: Slice(layer, ends, name, ends, axis, begin, size)
+
+
 def pad(site: Site, reals: Reals) -> None:
     """Zeros round a tensor of codes."""
     source = _source(site, reals)
@@ -244,6 +281,7 @@ BUILDERS: dict[str, Builder] = {
     "Pad": pad,
     "Reshape": reshape,
     "Slice": slice_axis,
+    "Split": split,
     "Squeeze": squeeze,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,

@@ -229,7 +229,7 @@ def relu(site: Site, reals: Reals) -> None:
 
 def clip(site: Site, reals: Reals) -> None:
     """Bounds as inputs (opset 11) or attributes; [0, 6] after a product is part of it."""
-    low, high = _bounds(site)
+    low, high = bounds(site)
     found = reals.peek(site.input(0))
     if isinstance(found, Product) and (low, high) == (0.0, 6.0) and _can_take(reals, site, found):
         reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu6")))
@@ -241,7 +241,8 @@ def _can_take(reals: Reals, site: Site, product: Product) -> bool:
     return product.operator.activation == "none" and reals.readers(site.input(0)) == 1
 
 
-def _bounds(site: Site) -> tuple[float, float]:
+def bounds(site: Site) -> tuple[float, float]:
+    """Return the bounds of a Clip: inputs (opset 11) or attributes."""
     low, high = site.real("min", float(np.finfo(np.float32).min)), site.real("max", float(np.finfo(np.float32).max))
     if site.has(1):
         low = float(site.array(1).reshape(-1)[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
-from hwsim.readers.onnx import moves, qdq, qlinear
+from hwsim.readers.onnx import moves, qdq, qlinear, real
 from hwsim.readers.onnx.fold import fold
 from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
@@ -18,6 +18,7 @@ from hwsim.readers.onnx.site import CODE_TYPES, Site
 from hwsim.readers.workload import Workload
 
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 PASSES_THROUGH = ("QuantizeLinear", "DequantizeLinear", "Relu")
 
 
@@ -39,7 +40,9 @@ def read_onnx(path: Path) -> Workload:
 
 
 def _network(model: FileModel, name: str) -> Network:
-    graph = Graph(model, dict(model.constants))
+    graph = Graph(model, dict(model.constants), holds_codes=_is_quantized(model))
+    if not graph.holds_codes and len(model.inputs) != 1:
+        raise UnsupportedError(f"{len(model.inputs)} inputs of reals; allowed: 1")
     for one in model.inputs:
         graph.enter(_input(model, one))
     reals = Reals(graph)
@@ -75,8 +78,17 @@ def _build(graph: Graph, reals: Reals) -> None:
         raise UnsupportedError("\n".join(problems))
 
 
+def _is_quantized(model: FileModel) -> bool:
+    """Tell whether a file has integers for activations; else hwsim quantizes it."""
+    if any(one.dtype != "FLOAT" for one in model.inputs):
+        return True
+    return any("QLinear" in node.kind or node.kind in QUANTIZED for node in model.nodes)
+
+
 def _is_known(site: Site) -> bool:
     kind, domain = site.node.kind, site.node.domain
+    if not site.graph.holds_codes and not domain and kind in real.BUILDERS:
+        return True
     return (domain, kind) in qlinear.BUILDERS or (not domain and (kind in qdq.BUILDERS or kind in moves.BUILDERS))
 
 
@@ -88,6 +100,8 @@ def _add(site: Site, reals: Reals) -> None:
         qlinear.BUILDERS[domain, kind](site)
     elif domain or not _is_known(site):
         raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
+    elif kind in real.BUILDERS and not site.graph.holds_codes:
+        real.BUILDERS[kind](site, reals)
     elif kind in moves.BUILDERS:
         moves.BUILDERS[kind](site, reals)
     elif kind in ("Relu", "Clip") and _is_codes(site):

@@ -1,0 +1,195 @@
+"""Files of reals: every tensor in floating point against ONNX Runtime, and what quantizing them here comes to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+from onnx_files import ModelBuilder, runtime_tensors
+
+from hwsim.config.load import load_arch
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.execute.floating import float_values
+from hwsim.network.operators.elementwise import BatchNorm
+from hwsim.quantize.fuse import fuse
+from hwsim.readers.read import read_workload
+from hwsim.readers.workload import Workload
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, run
+
+TOLERANCE = 2e-5  # of the greatest value of a tensor; ONNX Runtime computes in float32
+
+
+class Drawn:
+    """A file with one input of reals, and random constants."""
+
+    def __init__(self, shape: tuple[int, ...], seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+        self.file = ModelBuilder()
+        self.file.input("x", np.float32, ["batch", *shape])
+        self.inputs = self.random.normal(0, 1, (6, *shape)).astype(np.float32)
+
+    def numbers(self, *shape: int, scale: float = 0.3) -> str:
+        return self.file.constant(self.random.normal(0, scale, shape), np.float32)
+
+    def positive(self, *shape: int) -> str:
+        return self.file.constant(self.random.uniform(0.5, 2, shape), np.float32)
+
+    def integers(self, *values: int) -> str:
+        return self.file.constant(list(values), np.int64)
+
+    def read(self, tmp_path: Path, output: str = "y") -> Workload:
+        path = tmp_path / "model.onnx"
+        path.write_bytes(self.file.build({output: np.float32}))
+        return read_workload(path)
+
+    def check(self, tmp_path: Path, output: str = "y") -> list[str]:
+        """Compare every tensor of the file that hwsim has; return their names."""
+        network = self.read(tmp_path, output).network
+        laid_out = network.laid_out("x", self.inputs)
+        found = {
+            name: network.from_elements(name, values.reshape(len(values), -1))
+            for name, values in float_values(network, np.asarray(laid_out))
+        }
+        names = [name for name in found if not network.tensors[name].is_internal]
+        content = (tmp_path / "model.onnx").read_bytes()
+        for name, expected in runtime_tensors(content, {"x": self.inputs}, names).items():
+            assert found[name].shape == expected.shape, name
+            assert np.abs(found[name] - expected).max() <= TOLERANCE * max(np.abs(expected).max(), 1), name
+        return names
+
+
+def test_a_convolutional_network_tensor_by_tensor(tmp_path: Path) -> None:
+    """Grouped, depthwise, dilated and one-sided convolutions, normalization, pools, a residual, a flattened image."""
+    drawn = Drawn((3, 12, 10))
+    file, node = drawn.file, drawn.file.node
+    node("Conv", ["x", drawn.numbers(8, 3, 3, 3), drawn.numbers(8)], "a", pads=[1, 1, 1, 1])
+    statistics = [drawn.positive(8), drawn.numbers(8), drawn.numbers(8), drawn.positive(8)]
+    node("BatchNormalization", ["a", *statistics], "b", epsilon=1e-3)
+    node("Relu", ["b"], "c")
+    node("Conv", ["c", drawn.numbers(8, 1, 3, 3)], "d", group=8, pads=[2, 2, 2, 2], dilations=[2, 2])
+    node("Clip", ["d", file.constant(0, np.float32), file.constant(6, np.float32)], "e")
+    node("Conv", ["e", drawn.numbers(8, 2, 2, 3), drawn.numbers(8)], "f", group=4, auto_pad="SAME_UPPER")
+    node("Add", ["f", "c"], "g")
+    node("MaxPool", ["g"], "h", kernel_shape=[2, 2], strides=[2, 2])
+    node("AveragePool", ["h"], "i", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    node("LeakyRelu", ["i"], "j", alpha=0.1)
+    node("Flatten", ["j"], "k")
+    node("Gemm", ["k", drawn.numbers(5, 240), drawn.numbers(5)], "y", transB=1, alpha=0.5, beta=2.0)
+    names = drawn.check(tmp_path)
+    assert {"a", "b", "d", "f", "g", "i", "k", "y"} <= set(names)
+    fused = fuse(read_workload(tmp_path / "model.onnx").network)
+    assert not any(isinstance(operator, BatchNorm) for operator in fused.operators)
+
+
+def test_elementwise_operators_and_means(tmp_path: Path) -> None:
+    drawn = Drawn((4, 6, 5))
+    node = drawn.file.node
+    node("Sigmoid", ["x"], "a")
+    node("Tanh", ["x"], "b")
+    node("Mul", ["a", "b"], "c")
+    node("Sub", ["c", drawn.numbers(4, 1, 1)], "d")
+    node("Div", ["d", drawn.positive(5)], "e")
+    node("HardSwish", ["e"], "f")
+    node("ReduceMean", ["f"], "g", axes=[2, 3], keepdims=0)
+    node("Softmax", ["g"], "h")
+    node("GlobalAveragePool", ["f"], "i")
+    node("Squeeze", ["i", drawn.integers(2, 3)], "j")
+    node("Add", ["h", "j"], "k")
+    node("Identity", ["k"], "l")
+    node("Dropout", ["l"], "y")
+    assert len(drawn.check(tmp_path)) == 14
+
+
+def test_moves(tmp_path: Path) -> None:
+    drawn = Drawn((6, 4, 8))
+    node = drawn.file.node
+    drawn.file.nodes.append(helper.make_node("Split", ["x", drawn.integers(2, 4)], ["a", "b"], axis=1))
+    node("Pad", ["a", drawn.integers(0, 1, 0, 0, 0, 1, 0, 2)], "c")
+    node("Slice", ["c", drawn.integers(0), drawn.integers(8), drawn.integers(3)], "d")
+    node("Concat", ["b", "d"], "e", axis=1)
+    node("Transpose", ["e"], "f", perm=[0, 2, 3, 1])
+    node("Reshape", ["f", drawn.integers(0, 32, -1)], "g")
+    node("Unsqueeze", ["g", drawn.integers(1)], "h")
+    node("Relu", ["h"], "y")
+    assert "e" in drawn.check(tmp_path)
+
+
+def test_a_constant_added_to_a_product_is_its_bias(tmp_path: Path) -> None:
+    drawn = Drawn((7, 9))
+    drawn.file.node("MatMul", ["x", drawn.numbers(9, 4)], "a")
+    drawn.file.node("Add", ["a", drawn.numbers(4)], "y")
+    assert drawn.check(tmp_path) == ["x", "y"]
+    (operator,) = read_workload(tmp_path / "model.onnx").network.operators
+    assert operator.name == "matmul_0"
+
+
+def test_a_convolution_over_one_axis(tmp_path: Path) -> None:
+    drawn = Drawn((3, 20))
+    drawn.file.node("Conv", ["x", drawn.numbers(5, 3, 4), drawn.numbers(5)], "a", strides=[2], pads=[1, 2])
+    drawn.file.node("Relu", ["a"], "y")
+    drawn.check(tmp_path)
+
+
+def small_network(drawn: Drawn) -> None:
+    node = drawn.file.node
+    node("Conv", ["x", drawn.numbers(8, 3, 3, 3), drawn.numbers(8)], "a", pads=[1, 1, 1, 1])
+    node("BatchNormalization", ["a", *(drawn.positive(8) for _ in range(4))], "b")
+    node("Relu", ["b"], "c")
+    node("Conv", ["c", drawn.numbers(8, 8, 3, 3), drawn.numbers(8)], "d", pads=[1, 1, 1, 1])
+    node("Add", ["d", "c"], "e")
+    node("AveragePool", ["e"], "f", kernel_shape=[2, 2], strides=[2, 2])
+    node("Flatten", ["f"], "g")
+    node("Gemm", ["g", drawn.numbers(5, 8 * 3 * 4), drawn.numbers(5)], "y", transB=1)
+
+
+def test_a_file_of_reals_runs_quantized(tmp_path: Path) -> None:
+    """Images in the file's layout, first axis the sample; the float network's outputs stand beside the integers."""
+    drawn = Drawn((3, 6, 8))
+    small_network(drawn)
+    workload = replace(drawn.read(tmp_path), calibration=drawn.inputs)
+    labels = runtime_tensors((tmp_path / "model.onnx").read_bytes(), {"x": drawn.inputs}, ["y"])["y"].argmax(axis=1)
+    result = run("edge16", workload, inputs=drawn.inputs, labels=labels)
+    assert (result.accuracy, result.float_accuracy) == (1.0, 1.0)
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 25
+    assert [layer.layer for layer in result.layer_results if layer.macs] == ["conv_0", "conv_3", "gemm_7"]
+    assert result.totals["macs"] == 6 * 8 * (27 * 8 + 72 * 8) + 96 * 5
+
+
+def test_tensors_are_dumped_in_the_files_layout(tmp_path: Path) -> None:
+    drawn = Drawn((3, 6, 8))
+    small_network(drawn)
+    workload = replace(drawn.read(tmp_path), calibration=drawn.inputs)
+    ours = integer_tensors(load_arch("edge16", []), choose_samples(workload, inputs=drawn.inputs))
+    assert {name: values.shape[1:] for name, values in ours.items()} == {
+        "x": (3, 6, 8), "c": (8, 6, 8), "d": (8, 6, 8), "e": (8, 6, 8), "f": (8, 3, 4), "g": (96,), "y": (5,),
+    }  # fmt: skip
+
+
+def test_inputs_of_another_shape_are_refused(tmp_path: Path) -> None:
+    drawn = Drawn((3, 6, 8))
+    small_network(drawn)
+    workload = replace(drawn.read(tmp_path), calibration=drawn.inputs)
+    with pytest.raises(ConfigError) as refused:
+        run("edge16", workload, inputs=drawn.inputs[:, :, :, :7])
+    assert str(refused.value) == "inputs of shape [6, 3, 6, 7]; allowed: [samples, 3, 6, 8], one sample or more"
+
+
+def test_what_has_no_place_is_listed(tmp_path: Path) -> None:
+    drawn = Drawn((4, 4))
+    node = drawn.file.node
+    node("MatMul", ["x", "x"], "a")
+    node("CumSum", ["x", drawn.integers(1)], "b")
+    node("Conv", ["x", drawn.numbers(4, 4, 3, 3)], "y")
+    with pytest.raises(UnsupportedError) as refused:
+        drawn.read(tmp_path)
+    assert str(refused.value).replace(f"{tmp_path}/", "").splitlines() == [
+        "model.onnx: node 0 (MatMul): input 1 ('x') is not constant",
+        "model.onnx: node 1 (CumSum): no such operator here",
+        "model.onnx: node 2 (Conv): input [1, 4, 4] by weights [4, 4, 3, 3]; allowed: one or two spatial axes",
+        "model.onnx: 0 of 3 operators would run: none",
+    ]
