@@ -13,11 +13,21 @@ from hwsim.results.points import ARRAY_COLUMNS, OUTCOME_COLUMNS, PLACE_COLUMNS
 BITS = "bits"
 """The column that names a point's operand widths; see ``BitsAxis``."""
 
+SETTINGS = "settings"
+"""The column that says in what a point departs from the first one, where points differ in many keys."""
+
+REFERENCE = "reference"
+"""What ``SETTINGS`` calls a point that departs in nothing."""
+
+MOST_KEYS = 2
+"""Swept keys, widths and the array's own left out, that are told apart one by one; more become ``SETTINGS``."""
+
 CAPTION_CHARACTERS = 52
 """How long a line may be that stands under a panel."""
 
 _ABBREVIATIONS = {"dram", "lut", "pe"}
 _ZIPPED = "weight bits / activation bits"
+_LIST_SIGNS = str.maketrans("", "", '[]"')
 _SPEC_ALIASES = {f"array.{name}" for name in ARRAY_COLUMNS}
 
 
@@ -67,7 +77,8 @@ class DesignSpace:
     """The points of a sweep with the columns (``keys``) in which they differ, besides the workload.
 
     ``points`` has the further column ``bits``, the operand widths as text; ``keys`` has ``bits`` in place
-    of the widths that the axis stands for.
+    of the widths that the axis stands for. Where points differ in more than ``MOST_KEYS`` swept keys, as those do that
+    vary one of many things at a time, the column ``settings`` stands for all of these.
     """
 
     points: pd.DataFrame
@@ -77,10 +88,10 @@ class DesignSpace:
     @classmethod
     def of(cls, points: pd.DataFrame) -> Self:
         """Return the design space that these points span."""
-        points = _with_named_gaps(points)
+        points, merged = _with_settings(_with_named_gaps(points))
         bits = BitsAxis.of(points)
         names = points["weight_bits"].astype(str) if bits is None else bits.names(points)
-        merged = set() if bits is None else set(bits.columns)
+        merged |= set() if bits is None else set(bits.columns)
         differing = [name for name in _design_columns(points) if points[name].nunique(dropna=False) > 1]
         keys = [BITS] * (bits is not None) + [name for name in differing if name not in merged]
         return cls(points.assign(**{BITS: names}), tuple(keys), bits)
@@ -117,7 +128,7 @@ class DesignSpace:
     def _say(self, key: str, value: Any) -> str:
         if key == BITS and self.bits is not None:
             return f"{value} bits" if len(self.bits.columns) > 1 else f"{self.bits.label} {value}"
-        return value_name(value) if key == "dataflow" else f"{key_name(key)} {value_name(value)}"
+        return value_name(value) if key in ("dataflow", SETTINGS) else f"{key_name(key)} {value_name(value)}"
 
 
 def _design_columns(points: pd.DataFrame) -> list[str]:
@@ -131,6 +142,30 @@ def _with_named_gaps(points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(**{name: points[name].astype(object).fillna("none") for name in gaps})
 
 
+def _with_settings(points: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
+    """Return the points with the column ``settings`` if they differ in many keys, and the keys that it stands for."""
+    keys = [name for name in _design_columns(points) if name not in ARRAY_COLUMNS and points[name].nunique() > 1]
+    if len(keys) <= MOST_KEYS:
+        return points, set()
+    first = points.iloc[0]
+    texts = [_departures(point, first, keys) for _, point in points.iterrows()]
+    return points.assign(**{SETTINGS: texts}), set(keys)
+
+
+def _departures(point: pd.Series[Any], first: pd.Series[Any], keys: list[str]) -> str:
+    return ", ".join(_setting(key, point[key]) for key in keys if point[key] != first[key]) or REFERENCE
+
+
+def _setting(key: str, value: Any) -> str:
+    if value is True or value is False:
+        return _short(key) if value else f"not {_short(key)}"
+    return f"{_short(key)} {value_name(value)}"
+
+
+def _short(key: str) -> str:
+    return key_name(key.removeprefix("quantization.").replace(".", "_"))
+
+
 def key_name(key: str) -> str:
     """Return a column's name as a reader would say it: ``guard bits`` for ``guard_bits``."""
     return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in key.split("_"))
@@ -140,4 +175,5 @@ def value_name(value: Any) -> str:
     """Return a cell as a reader would say it: ``output stationary``, ``4`` rather than ``4.0``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).replace("_", " ")
+    text = str(value).replace("_", " ")
+    return text if not text.startswith("[") else text.translate(_LIST_SIGNS) or "none"

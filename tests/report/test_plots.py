@@ -111,6 +111,7 @@ def test_one_design_leaves_the_splits_of_latency_and_energy(tmp_path) -> None:
     assert reasons(store(tmp_path, points({"weight_bits": [8]}))) == {
         "accuracy_over_bits": "all points have one operand width",
         "accuracy_over_guard_bits": "all points have the same guard bits",
+        "sqnr_by_design": "all points have one operand width",
         "energy_against_accuracy": "each workload has one point only",
         "latency_per_layer": None,
         "energy_per_component": None,

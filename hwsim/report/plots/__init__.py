@@ -14,6 +14,7 @@ from hwsim.report.plots.energy_per_component import energy_per_component
 from hwsim.report.plots.latency_per_layer import latency_per_layer
 from hwsim.report.plots.overflow_map import overflow_map
 from hwsim.report.plots.overflow_over_guard_bits import overflow_over_guard_bits
+from hwsim.report.plots.sqnr_by_design import sqnr_by_design
 from hwsim.report.style import plot_style
 
 PLOTS_FOLDER = "plots"
@@ -21,6 +22,7 @@ PLOTS_FOLDER = "plots"
 PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "accuracy_over_bits": accuracy_over_bits,
     "accuracy_over_guard_bits": accuracy_over_guard_bits,
+    "sqnr_by_design": sqnr_by_design,
     "energy_against_accuracy": energy_against_accuracy,
     "latency_per_layer": latency_per_layer,
     "energy_per_component": energy_per_component,
