@@ -316,11 +316,10 @@ class _Work:
     def _grids(self, channel: int) -> tuple[Grid, Grid, Grid]:
         tensors, operator = self._compiled.network.tensors, self._operator
         assert isinstance(operator, MatmulOperator)  # noqa: S101  (as above)
-        inputs, weights, outputs = (
-            Grid.of(name, quantization_of(tensors[name]), channel)
-            for name in (operator.input, operator.weight, operator.output)
+        weights, outputs = (
+            Grid.of(name, quantization_of(tensors[name]), channel) for name in (operator.weight, operator.output)
         )
-        return inputs, weights, outputs
+        return Grid.of(operator.input, operator.input_quantization(tensors), channel), weights, outputs
 
     def _float_value(self, place: int) -> float | None:
         network = self._one.workload.network

@@ -68,6 +68,20 @@ class Conv2dSpec(LayerSpec):
             yield Conflict(("groups",), text, others=(("filters",),))
 
 
+class LstmSpec(LayerSpec):
+    """A long short-term memory over (steps, inputs)."""
+
+    type: Literal["lstm"] = Field(
+        description="A long short-term memory over (steps, inputs), from states of 0; its arrays are input_weight "
+        "(inputs, 4 units), recurrent_weight (units, 4 units) and bias (4 units), the gates side by side in the order "
+        "input, forget, cell, output"
+    )
+    units: Size = Field(description="Number of cells")
+    return_sequences: bool = Field(
+        default=False, description="Whether the hidden states of all steps are the output, or the last one alone"
+    )
+
+
 def _stride_by_default(pool: dict[str, Any]) -> tuple[int, int]:
     height, width = pool["pool"]
     return height, width
@@ -196,6 +210,7 @@ class BatchNormSpec(LayerSpec):
 AnyLayer = Annotated[
     DenseSpec
     | Conv2dSpec
+    | LstmSpec
     | MaxPool2dSpec
     | FlattenSpec
     | ReluSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,20 +14,22 @@ from hwsim.results.tensor_error import TensorError
 
 
 class ErrorTally:
-    """Takes notice of batches of one tensor; ``quantization`` is the tensor's, one scale for all of it."""
+    """Takes notice of batches of one tensor; ``quantization`` is that of one sample."""
 
     def __init__(self, quantization: Quantization) -> None:
-        self._grid = quantization
+        axis = quantization.axis
+        self._grid = quantization if axis is None else replace(quantization, axis=axis + 1)  # behind the samples
         self._elements = self._saturated = self._clipped = 0
         self._signal = self._noise = self._sum = self._worst = 0.0
 
     def add(self, reference: FloatArray, codes: IntArray) -> None:
-        """Take one batch: the float network's values and the codes for them, of the same number of elements."""
-        exact, found = reference.reshape(-1), codes.reshape(-1)
+        """Take one batch: the float network's values, samples first, and as many codes for them."""
+        exact, found = reference, codes.reshape(reference.shape)
         grid, word = self._grid, self._grid.format
         reals = grid.dequantize(found)
         errors = reals - exact
-        wanted = np.rint(exact / grid.scale) + grid.zero_point
+        scale, zero_point = grid.aligned(exact.ndim)
+        wanted = np.rint(exact / scale) + zero_point
         self._elements += exact.size
         self._signal += float(np.sum(exact**2))
         self._noise += float(np.sum(errors**2))

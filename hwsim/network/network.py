@@ -110,5 +110,5 @@ class Network:
             except UnsupportedError as error:
                 problems.append(str(error))
         if problems:
-            raise UnsupportedError("\n".join(problems))
+            raise UnsupportedError("\n".join(dict.fromkeys(problems)))
         return tuple(steps)

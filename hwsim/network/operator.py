@@ -48,6 +48,16 @@ class Operator(ABC):
         return self.inputs[0]
 
     @property
+    def layer(self) -> str:
+        """The workload's layer that the operator is, or is a part of."""
+        return self.name
+
+    @property
+    def grid_source(self) -> str | None:
+        """The input whose quantization the output shares, or None: the output has its own."""
+        return self.input if self.keeps_quantization else None
+
+    @property
     def constants(self) -> tuple[str, ...]:
         """Names of the constant tensors that the operator reads."""
         return ()

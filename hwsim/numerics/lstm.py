@@ -18,9 +18,10 @@ import numpy as np
 from hwsim import registry
 from hwsim.errors import UnsupportedError
 from hwsim.numerics.formats import IntArray, IntFormat
-from hwsim.numerics.lut import CodeTable, LutOptions, every_code
+from hwsim.numerics.lut import CodeTable, LutOptions, every_code, sigmoid
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import RequantizerOptions
+from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.sigmoid_lut import build_function_lut
 
 GATES = ("input", "forget", "cell", "output")
@@ -67,6 +68,14 @@ class StateGrids:
         return exponent
 
     @property
+    def joint(self) -> Quantization:
+        """How a tensor (2, cells) of hidden state and cell state stands for reals, in words that hold both."""
+        hidden = self.hidden
+        bits = hidden.format.bits + (not hidden.format.signed)
+        scales = np.array([float(hidden.scale), self.cell_scale])
+        return Quantization(scales, np.array([int(hidden.zero_point), 0]), IntFormat(max(bits, WORD.bits)), axis=0)
+
+    @property
     def clip(self) -> int | None:
         """trunc(min(clip / S_c, 32767)), or None without a clip; one that truncates to 0 is none either."""
         if self.cell_clip <= 0:
@@ -109,6 +118,18 @@ class LstmGates:
 
     pre_activations: IntArray
     values: IntArray
+
+
+def float_state(input_part: FloatArray, recurrent_part: FloatArray, state: FloatArray) -> FloatArray:
+    """Return the state after a step in reals: (samples, 2, cells), hidden state before cell state.
+
+    i, f, o = sigmoid(v) and g = tanh(v) of v = (W x + b) + R h, each part (samples, 4 cells); c' = f c + i g;
+    h' = o tanh(c').
+    """
+    total = (input_part + recurrent_part).reshape(len(state), len(GATES), -1)
+    input_gate, forget_gate, _, output_gate = sigmoid(total).swapaxes(0, 1)
+    cell = forget_gate * state[:, 1] + input_gate * np.tanh(total[:, CELL_GATE])
+    return np.stack([output_gate * np.tanh(cell), cell], axis=1)
 
 
 def gate_values(arithmetic: CellArithmetic, input_part: IntArray, recurrent_part: IntArray) -> LstmGates:

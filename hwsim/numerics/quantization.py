@@ -45,7 +45,7 @@ class Quantization:
         """
         if not np.all(np.isfinite(real)):
             raise ConfigError("cannot quantize NaN or infinity")
-        scale, zero_point = self._aligned(real.ndim)
+        scale, zero_point = self.aligned(real.ndim)
         low, high = self.format.min, self.format.max
         with np.errstate(over="ignore"):  # a quotient beyond float64 is far beyond every code
             steps = np.clip(real / scale, -FAR_CODE, FAR_CODE)
@@ -54,10 +54,10 @@ class Quantization:
 
     def dequantize(self, codes: IntArray) -> FloatArray:
         """Return the real numbers that ``codes`` stand for."""
-        scale, zero_point = self._aligned(codes.ndim)
+        scale, zero_point = self.aligned(codes.ndim)
         return scale * (codes - zero_point)
 
-    def _aligned(self, ndim: int) -> tuple[FloatArray, IntArray]:
+    def aligned(self, ndim: int) -> tuple[FloatArray, IntArray]:
         """Reshape scale and zero point so that they broadcast along ``axis`` of an ``ndim``-dimensional array."""
         if self.axis is None:
             return self.scale, self.zero_point

@@ -17,14 +17,18 @@ from hwsim.network.operator import Operator, quantization_of
 from hwsim.network.operators.arithmetic import Add
 from hwsim.network.operators.elementwise import LutFunction, Rectify
 from hwsim.network.operators.functions import Softmax
+from hwsim.network.operators.lstm import LstmStart
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.lstm import StateGrids
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.quantize.constants import BIAS_FORMAT
 from hwsim.quantize.fuse import fuse
+from hwsim.quantize.lstm import bind_lstms, state_homes
 from hwsim.quantize.post_training import BOUNDED_FUNCTIONS, function_quantization
 from hwsim.quantize.schemes import activation_schemes, check_layer_names, grid_homes, products, weight_schemes
 
+CELL_SCALE = 2.0**-12  # of an LSTM's cell states, which then reach 8
 REACH = 4.0  # activations are taken to have variance 1, and codes to cover four standard deviations
 _REACHES = {"none": (-REACH, REACH), "relu": (0.0, REACH), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 
@@ -42,16 +46,21 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     tensors = dict(fused.tensors)
     producers = {operator.output: operator for operator in fused.operators}
     schemes = activation_schemes(fused, spec, activation_bits)
-    for name, home in grid_homes(fused).items():
-        grid = _activation_grid(producers.get(home), schemes[name].grid)
+    homes = grid_homes(fused)
+    grids = {name: _activation_grid(producers.get(home), schemes[name].grid) for name, home in homes.items()}
+    states = {layer: StateGrids(grids[home], CELL_SCALE) for layer, home in state_homes(fused).items()}
+    fused = replace(fused, operators=bind_lstms(fused, states, grids))
+    for name, grid in grids.items():
         tensors[name] = replace(tensors[name], quantization=grid)
     of_weights = weight_schemes(fused, spec, weight_bits)
     for operator in products(fused):
-        _quantize_constants(operator, tensors, of_weights[operator.name].grid)
+        _quantize_constants(operator, tensors, of_weights[operator.layer].grid)
     return replace(fused, tensors=tensors)
 
 
 def _activation_grid(producer: Operator | None, rule: GridRule) -> Quantization:
+    if isinstance(producer, LstmStart):
+        return rule.over(-1.0, 1.0)  # of hidden states
     if isinstance(producer, Softmax):
         return function_quantization("sigmoid", rule)  # it has the same range
     if isinstance(producer, LutFunction) and producer.function in BOUNDED_FUNCTIONS:
@@ -66,8 +75,8 @@ def _quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], ru
         if name == operator.weight:
             grid = _weight_grid(tensors[name].shape, rule)
         else:
-            scales = [quantization_of(tensors[one]).scale for one in (operator.input, operator.weight)]
-            grid = Quantization(np.asarray(scales[0] * scales[1]), np.asarray(0, np.int64), BIAS_FORMAT)
+            scale = operator.input_quantization(tensors).scale * quantization_of(tensors[operator.weight]).scale
+            grid = Quantization(np.asarray(scale), np.asarray(0, np.int64), BIAS_FORMAT)
         tensors[name] = replace(tensors[name], quantization=grid)
 
 

@@ -9,11 +9,10 @@ import numpy as np
 from hwsim.config.parts import make_part
 from hwsim.errors import ConfigError
 from hwsim.network.network import Network
-from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
-from hwsim.numerics.quantization import Quantization, power_of_two_above
+from hwsim.numerics.quantization import GridRule, Quantization, power_of_two_above
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
 from hwsim.quantize.codebook import cluster_weights
@@ -42,12 +41,12 @@ def check_constants(network: Network) -> None:
 def quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], scheme: WeightScheme) -> None:
     """Replace weight and bias by codes; the bias lies on the S_w S_x grid in 32 bits."""
     weight = tensors[operator.weight]
-    reals = _shared_values(operator.name, np.asarray(weight.data, np.float64), scheme)
-    input_scale = float(quantization_of(tensors[operator.input]).scale)
+    reals = _shared_values(operator.layer, np.asarray(weight.data, np.float64), scheme)
+    input_scale = float(operator.input_quantization(tensors).scale)
     bias = None if operator.bias is None else np.asarray(tensors[operator.bias].data, np.float64)
-    found = _weight_quantization(operator.name, reals, scheme)
+    found = _weight_quantization(operator, reals, scheme)
     if bias is not None:
-        found = _make_room_for_bias(found, bias, input_scale, power_of_two=scheme.grid.power_of_two)
+        found = _make_room_for_bias(found, bias, input_scale, _pieces(operator, scheme, bias.size), scheme.grid)
     tensors[operator.weight] = replace(
         weight, data=found.quantize(reals), quantization=found, index_bits=scheme.index_bits
     )
@@ -67,15 +66,22 @@ def _shared_values(layer: str, reals: FloatArray, scheme: WeightScheme) -> Float
         raise ConfigError(f"layer {layer}: {error}") from None
 
 
-def _weight_quantization(layer: str, reals: FloatArray, scheme: WeightScheme) -> Quantization:
-    per_channel = scheme.granularity == "per_channel"
-    pieces = reals.reshape(-1, reals.shape[-1]).T if per_channel else reals.reshape(1, -1)
+def _pieces(operator: MatmulOperator, scheme: WeightScheme, channels: int) -> int:
+    """Return how many scales a weight has: one a channel, or one for each of the matrices that it consists of."""
+    return channels if scheme.granularity == "per_channel" else operator.matrices
+
+
+def _weight_quantization(operator: MatmulOperator, reals: FloatArray, scheme: WeightScheme) -> Quantization:
+    channels = reals.shape[-1]
+    pieces = _pieces(operator, scheme, channels)
     try:
-        ranges = np.array([_weight_range(piece, scheme) for piece in pieces])
-        low, high = ranges.T if per_channel else ranges[0]
-        return scheme.grid.over(low, high, axis=reals.ndim - 1 if per_channel else None)
+        ranges = np.array([_weight_range(one, scheme) for one in reals.reshape(-1, channels).T.reshape(pieces, -1)])
+        if pieces == 1 and scheme.granularity == "per_tensor":
+            return scheme.grid.over(*ranges[0])
+        low, high = np.repeat(ranges, channels // pieces, axis=0).T
+        return scheme.grid.over(low, high, axis=reals.ndim - 1)
     except ConfigError as error:
-        raise ConfigError(f"layer {layer}, weights: {error}") from None
+        raise ConfigError(f"layer {operator.layer}, weights: {error}") from None
 
 
 def _weight_range(reals: FloatArray, scheme: WeightScheme) -> tuple[float, float]:
@@ -85,14 +91,13 @@ def _weight_range(reals: FloatArray, scheme: WeightScheme) -> tuple[float, float
 
 
 def _make_room_for_bias(
-    weights: Quantization, bias: FloatArray, input_scale: float, *, power_of_two: bool
+    weights: Quantization, bias: FloatArray, input_scale: float, pieces: int, rule: GridRule
 ) -> Quantization:
     """Widen weight scales on whose S_w S_x grid the bias would need more than 32 bits."""
-    needed = np.abs(bias) / (input_scale * BIAS_FORMAT.max)
-    if weights.axis is None:
-        needed = np.asarray(needed.max(initial=0.0))
+    needed = (np.abs(bias) / (input_scale * BIAS_FORMAT.max)).reshape(pieces, -1).max(axis=1)
+    needed = needed[0] if weights.axis is None else np.repeat(needed, bias.size // pieces)
     scale = np.maximum(weights.scale, needed)
-    return replace(weights, scale=power_of_two_above(scale) if power_of_two else scale)
+    return replace(weights, scale=power_of_two_above(scale) if rule.power_of_two else scale)
 
 
 def bias_grid(weights: Quantization, input_scale: float, channels: int) -> Quantization:

@@ -1,4 +1,4 @@
-"""Fusions before quantization: batch normalization into weights, activations into the product before them."""
+"""What a network becomes before quantization: LSTMs unrolled; batch normalization and activations in products."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.arithmetic import Add
 from hwsim.network.operators.elementwise import BatchNorm, Rectify
+from hwsim.network.operators.lstm_unroll import Lstm, LstmLayer, hidden_of, unroll
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
 
 
 def fuse(network: Network) -> Network:
-    """Fold what can be folded; the network computes the same reals with fewer operators.
+    """Unroll LSTMs and fold what can be folded; the network computes the same reals.
 
     An operator is folded into a product only if it is the only one that reads the product.
+
+    Raises:
+        UnsupportedError: an LSTM of too many steps.
     """
+    network = _unrolled(network)
     tensors = dict(network.tensors)
     producers: dict[str, Operator] = {}
     for operator in network.operators:
@@ -28,6 +33,25 @@ def fuse(network: Network) -> Network:
             del producers[operator.input]
         producers[operator.output] = folded or operator
     return replace(network, tensors=tensors, operators=tuple(producers.values()))
+
+
+def _unrolled(network: Network) -> Network:
+    """Write the steps of LSTMs out, as operators with float values."""
+    tensors, operators = dict(network.tensors), list[Operator]()
+    for operator in network.operators:
+        if not isinstance(operator, Lstm):
+            operators.append(operator)
+            continue
+        steps, inputs = tensors[operator.input].shape
+        layer = LstmLayer(
+            operator.name, operator.output, operator.input, steps, inputs, operator.cells, operator.constants
+        )
+        built = unroll(layer)
+        states = built.states if operator.returns_sequences else built.states[-1:]
+        shape = tensors[operator.output].shape
+        operators += [*built.operators, hidden_of(layer, states, operator.output, shape)]
+        tensors |= {tensor.name: tensor for tensor in built.tensors}
+    return replace(network, tensors=tensors, operators=tuple(operators))
 
 
 def _is_private(network: Network, tensor: str) -> bool:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwsim.config.parts import make_part
 from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError
-from hwsim.execute.floating import check_inputs, chunks, float_values
+from hwsim.execute.floating import check_inputs, chunks
 from hwsim.network.network import Network
+from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import LutFunction
+from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
 from hwsim.quantize.constants import check_constants, quantize_constants
 from hwsim.quantize.fuse import fuse
+from hwsim.quantize.lstm import (
+    bind_lstms,
+    calibration_values,
+    cell_name,
+    has_fixed_grid,
+    hidden_name,
+    state_grids,
+    state_homes,
+    state_schemes,
+)
 from hwsim.quantize.repairs.repair import Repair
 from hwsim.quantize.schemes import (
     ActivationScheme,
@@ -56,22 +68,33 @@ def quantize(
     for repair in repairs:
         fused = repair.before(fused)
     schemes = activation_schemes(fused, spec, activation_bits)
-    tensors = dict(fused.tensors)
-    for name, found in _activation_grids(fused, calibration, schemes).items():
-        tensors[name] = replace(tensors[name], quantization=found)
+    found = _activation_grids(fused, calibration, schemes)
+    bound = replace(fused, operators=found.operators)
+    tensors = {name: replace(one, quantization=found.grids.get(name)) for name, one in fused.tensors.items()}
     of_weights = weight_schemes(fused, spec, weight_bits)
-    for operator in products(fused):
-        quantize_constants(operator, tensors, of_weights[operator.name])
-    quantized = replace(fused, tensors=tensors)
+    for operator in _first_of_each_weight(bound):
+        quantize_constants(operator, tensors, of_weights[operator.layer])
+    quantized = replace(bound, tensors=tensors)
     for repair in repairs:
         quantized = repair.after(fused, quantized, calibration)
     return quantized
 
 
-def _activation_grids(
-    network: Network, calibration: FloatArray, schemes: Mapping[str, ActivationScheme]
-) -> dict[str, Quantization]:
-    """Return the grid of every activation tensor; those that share one share the object."""
+def _first_of_each_weight(network: Network) -> list[MatmulOperator]:
+    """Return the products in order, but of those that share a weight (steps of an LSTM) only the first."""
+    return list({operator.weight: operator for operator in reversed(products(network))}.values())[::-1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grids:
+    """The grid of every activation tensor, and the operators, which in LSTMs know grids themselves."""
+
+    grids: dict[str, Quantization]
+    operators: tuple[Operator, ...]
+
+
+def _activation_grids(network: Network, calibration: FloatArray, schemes: Mapping[str, ActivationScheme]) -> _Grids:
+    """Find the grid of every activation tensor; those that share one share the object."""
     homes = grid_homes(network)
     producers = {operator.output: operator for operator in network.operators}
     functions = {
@@ -79,11 +102,18 @@ def _activation_grids(
         for home in homes.values()
         if isinstance(producer := producers.get(home), LutFunction) and producer.function in BOUNDED_FUNCTIONS
     }
-    calibrated = {name: schemes[name] for name in dict.fromkeys(homes.values()) if name not in functions}
+    lstms = state_homes(network)
+    known = {*functions, *lstms.values(), *(name for name, one in producers.items() if has_fixed_grid(one))}
+    calibrated = {name: schemes[name] for name in dict.fromkeys(homes.values()) if name not in known}
+    calibrated |= state_schemes(network, schemes)
     ranges = activation_ranges(network, calibration, calibrated)
     grids = {name: _grid_of_range(name, ranges[name], scheme.grid) for name, scheme in calibrated.items()}
+    states = {layer: state_grids(layer, grids[hidden_name(layer)], grids[cell_name(layer)]) for layer in lstms}
     grids |= {name: function_quantization(function, schemes[name].grid) for name, function in functions.items()}
-    return {name: grids[home] for name, home in homes.items()}
+    grids |= {home: states[layer].hidden for layer, home in lstms.items()}
+    of_tensors = {name: grids[home] for name, home in homes.items() if home in grids}
+    operators = bind_lstms(network, states, of_tensors)
+    return _Grids(of_tensors, operators)
 
 
 def activation_ranges(
@@ -100,7 +130,7 @@ def activation_ranges(
         name: make_part(CALIBRATORS, scheme.calibrator) for name, scheme in schemes.items()
     }
     for chunk in chunks(network, calibration, most_samples=BATCH_SAMPLES):
-        for name, values in float_values(network, chunk):
+        for name, values in calibration_values(network, chunk):
             if name in observers:
                 _observe(name, observers[name], values)
     return {name: observer.range(schemes[name].grid) for name, observer in observers.items()}

@@ -40,7 +40,8 @@ class WeightScheme:
 
 def weight_schemes(network: Network, spec: QuantizationSpec, weight_bits: int) -> dict[str, WeightScheme]:
     """Return the scheme of every matrix product's weight, by layer name."""
-    return {operator.name: _weight_scheme(operator.name, spec, weight_bits) for operator in products(network)}
+    layers = dict.fromkeys(operator.layer for operator in products(network))
+    return {layer: _weight_scheme(layer, spec, weight_bits) for layer in layers}
 
 
 def products(network: Network) -> list[MatmulOperator]:
@@ -67,9 +68,9 @@ def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits
     homes = grid_homes(network)
     wanted: dict[str, dict[str, ActivationScheme]] = {}
     for operator in _readers_of_codes(network):
-        scheme = _activation_scheme(operator.name, spec, activation_bits)
+        scheme = _activation_scheme(operator.layer, spec, activation_bits)
         for tensor in operator.inputs:
-            wanted.setdefault(homes[tensor], {})[operator.name] = scheme
+            wanted.setdefault(homes[tensor], {})[operator.layer] = scheme
     problems = [
         f"tensor {home}: layers {', '.join(of_layers)} read it, and quantization.layers gives them different "
         "activations; allowed: the same for all"
@@ -95,7 +96,8 @@ def grid_homes(network: Network) -> dict[str, str]:
     """Return for every activation tensor the one whose grid it has: its own, or that of what it is made from."""
     homes = {name: name for name in network.inputs}
     for operator in network.operators:
-        homes[operator.output] = homes[operator.input] if operator.keeps_quantization else operator.output
+        source = operator.grid_source
+        homes[operator.output] = operator.output if source is None else homes[source]
     return homes
 
 
@@ -116,12 +118,12 @@ def check_layer_names(network: Network, spec: QuantizationSpec) -> None:
 
 
 def _layer_problems(network: Network, spec: QuantizationSpec, layer: str) -> Iterator[str]:
-    known = [operator.name for operator in _readers_of_codes(network)]
+    known = list(dict.fromkeys(operator.layer for operator in _readers_of_codes(network)))
     own = spec.of_layer(layer)
     if layer not in known:
         allowed = f"allowed: {', '.join(known) or 'none'}{did_you_mean(layer, known)}"
         yield f"quantization.layers.{layer}: workload {network.name} has no such layer to quantize; {allowed}"
         return
-    has_weights = layer in [product.name for product in products(network)]
+    has_weights = layer in [product.layer for product in products(network)]
     if not has_weights and (own.weight_bits is not None or own.weights.model_dump(exclude_none=True)):
         yield f"quantization.layers.{layer}: a layer without weights; allowed: activations, activation_bits"

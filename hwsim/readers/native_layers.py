@@ -15,6 +15,7 @@ from hwsim.config.workload import (
     GeluSpec,
     GlobalAvgPoolSpec,
     LayerNormSpec,
+    LstmSpec,
     MatmulSpec,
     MaxPool2dSpec,
     Relu6Spec,
@@ -31,9 +32,11 @@ from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense, RowsDense
 from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction, MaxPool2d, Rectify
 from hwsim.network.operators.functions import Softmax
+from hwsim.network.operators.lstm_unroll import Lstm
 from hwsim.network.operators.moves import Reshape
 from hwsim.network.operators.windows import image
 from hwsim.network.tensor import Shape
+from hwsim.numerics.lstm import GATES
 from hwsim.numerics.tflite.pooling import Window
 
 EnterConstant = Callable[[str, Shape], str]
@@ -52,7 +55,7 @@ def build_layer(layer: AnyLayer, sources: Sequence[str], shapes: Sequence[Shape]
     inputs, shape = tuple(sources), shapes[0]
     if isinstance(layer, SoftmaxSpec):
         return _softmax(layer, inputs, shape)
-    if isinstance(layer, DenseSpec | Conv2dSpec | BatchNormSpec):
+    if isinstance(layer, DenseSpec | Conv2dSpec | LstmSpec | BatchNormSpec):
         return (_with_constants(layer, inputs, shape, enter),)
     if isinstance(layer, MaxPool2dSpec | AvgPool2dSpec | GlobalAvgPoolSpec):
         return (_pool(layer, inputs, shape),)
@@ -65,12 +68,17 @@ def build_layer(layer: AnyLayer, sources: Sequence[str], shapes: Sequence[Shape]
 
 
 def _with_constants(
-    layer: DenseSpec | Conv2dSpec | BatchNormSpec, inputs: tuple[str, ...], shape: Shape, enter: EnterConstant
+    layer: DenseSpec | Conv2dSpec | LstmSpec | BatchNormSpec,
+    inputs: tuple[str, ...],
+    shape: Shape,
+    enter: EnterConstant,
 ) -> Operator:
     if isinstance(layer, DenseSpec):
         return _dense(layer, inputs, shape, enter)
     if isinstance(layer, Conv2dSpec):
         return _conv2d(layer, inputs, shape, enter)
+    if isinstance(layer, LstmSpec):
+        return _lstm(layer, inputs, shape, enter)
     return _batch_norm(layer, inputs, shape, enter)
 
 
@@ -125,6 +133,14 @@ def _conv2d(layer: Conv2dSpec, inputs: tuple[str, ...], shape: Shape, enter: Ent
         stride=layer.stride,
         padding=layer.padding,
     )
+
+
+def _lstm(layer: LstmSpec, inputs: tuple[str, ...], shape: Shape, enter: EnterConstant) -> Lstm:
+    columns = len(GATES) * layer.units
+    parts = {"input_weight": (shape[-1], columns), "recurrent_weight": (layer.units, columns), "bias": (columns,)}
+    fits = len(shape) == 2  # else the layer refuses its input
+    weight, recurrent, bias = (enter(f"{layer.name}.{part}", size) if fits else "" for part, size in parts.items())
+    return Lstm(layer.name, inputs, layer.name, weight, recurrent, bias, layer.units, layer.return_sequences)
 
 
 def _batch_norm(layer: BatchNormSpec, inputs: tuple[str, ...], shape: Shape, enter: EnterConstant) -> BatchNorm:

@@ -118,7 +118,7 @@ def test_samples_of_the_wrong_shape(folder: Path) -> None:
 
 def test_an_unknown_layer_type(folder: Path) -> None:
     assert problems(folder, LAYERS.replace("max_pool2d", "maxpool2d")) == [
-        "mine/workload.yaml:9:24: layers[3].type: unknown value 'maxpool2d'; allowed: dense, conv2d, max_pool2d, "
+        "mine/workload.yaml:9:24: layers[3].type: unknown value 'maxpool2d'; allowed: dense, conv2d, lstm, max_pool2d, "
         "flatten, relu, relu6, sigmoid, tanh, gelu, batch_norm, avg_pool2d, global_avg_pool, add, matmul, softmax, "
         "layer_norm; did you mean 'max_pool2d'?"
     ]
@@ -147,4 +147,36 @@ def test_all_problems_at_once(folder: Path) -> None:
         "mine/tiny.npz: no array 'fc.weight'; the file has: fc.bias; did you mean 'conv.weight'?",
         "mine/tiny.npz: array fc.bias: holds NaN or infinity; allowed: finite numbers",
         "mine/tiny.npz: array tests: shape [0, 4, 4, 1]; allowed: [samples, 4, 4, 1], one sample or more",
+    ]
+
+
+LSTM_LAYERS = """\
+  - {name: flat, type: flatten}
+  - {name: lstm, type: lstm, units: 3}
+"""
+
+
+def test_an_lstm_needs_a_sequence(folder: Path) -> None:
+    assert problems(folder, LSTM_LAYERS) == [
+        "mine/tiny.npz: layer lstm: lstm layer on an input of shape [16]; allowed: [steps, inputs]"
+    ]
+
+
+def test_the_arrays_of_an_lstm(folder: Path) -> None:
+    folder.mkdir()
+    layers = "- {name: lstm, type: lstm, units: 3, return_sequences: true}"
+    text = f"schema_version: 1\narrays: tiny.npz\ninput_shape: [4, 2]\nlayers:\n  {layers}\n"
+    (folder / "workload.yaml").write_text(text, encoding="utf-8")
+    shapes = {"lstm.input_weight": (2, 12), "lstm.recurrent_weight": (3, 12), "lstm.bias": (12,)}
+    np.savez(folder / "tiny.npz", **{name: np.ones(shape) for name, shape in shapes.items()})
+    network = read_workload(folder).network
+    assert network.tensors["lstm"].shape == (4, 3)
+    assert network.operators[0].constants == tuple(shapes)
+    np.savez(folder / "tiny.npz", **{"lstm.input_weight": np.ones((2, 3)), "lstm.bias": np.ones(12)})
+    with pytest.raises(ConfigError) as refused:
+        read_workload(folder)
+    assert list(refused.value.problems) == [
+        "mine/tiny.npz: array lstm.input_weight: shape [2, 3]; allowed: [2, 12], as its layer says",
+        "mine/tiny.npz: no array 'lstm.recurrent_weight'; the file has: lstm.bias, lstm.input_weight; "
+        "did you mean 'lstm.input_weight'?",
     ]

@@ -45,13 +45,13 @@ def random_lstm(random: np.random.Generator) -> LstmModel:
     )
     time_major = bool(random.integers(2))
     codes = random.integers(-128, 128, (time, batch, inputs) if time_major else (batch, time, inputs))
-    graph = _graph(tensors, codes.shape, batch, time_major=time_major)
+    graph = lstm_graph(tensors, codes.shape, batch, time_major=time_major)
     operands = graph.operators[0].inputs
     case = Case(graph.build(), [codes.astype(np.int8)[None]])
     return LstmModel(case, tensors, codes, time_major, operands[18], operands[19], graph.outputs[0])
 
 
-def _graph(tensors: LstmTensors, shape: tuple[int, ...], batch: int, *, time_major: bool) -> Graph:
+def lstm_graph(tensors: LstmTensors, shape: tuple[int, ...], batch: int, *, time_major: bool) -> Graph:
     """Inputs 0 x; 1-4 W; 5-8 R; 12-15 biases; 18 hidden state; 19 cell state; the others are absent."""
     graph = Graph()
     cells = len(tensors.biases[0])

@@ -1,4 +1,6 @@
-"""The steps of an integer LSTM: for each time step two products on the array and one cell update on the vector unit.
+"""The steps of an LSTM, float or integer: for each time step two products and one cell update.
+
+Integer products run on the array, cell updates on the vector unit and the LUT.
 
 A state tensor of shape (2, cells) holds the hidden state's codes and then the cell state's. Between the steps it lies
 in DRAM like every tensor that several layers read.
@@ -28,11 +30,13 @@ from hwsim.numerics.lstm import (
     LstmState,
     StateGrids,
     build_cell_arithmetic,
+    float_state,
     gate_values,
     next_state,
 )
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import Requantizer
+from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.lstm_build import LitertGateRounding, profile_arithmetic
 from hwsim.numerics.tflite.schemes import ProductOperator
 
@@ -45,19 +49,27 @@ PARTS = 2  # of a state: hidden and cell
 class GateProduct(MatmulOperator):
     """``W x + b`` or ``R h`` of all gates: (1, depth) by (depth, 4 cells), requantized to pre-activations.
 
-    It reads ``depth`` elements of its input from ``first`` on, codes of the quantization ``source``.
+    It reads ``depth`` elements of its input from ``first`` on; once quantized, codes of the quantization ``source``.
     """
 
+    part_of: str = ""
     first: int = 0
     depth: int = 0
     columns: int = 0
     source: Quantization | None = None
     is_recurrent: bool = False
 
+    matrices: ClassVar[int] = len(GATES)
+
     @property
     def product(self) -> ProductOperator:
         """A dense layer."""
         return "fully_connected"
+
+    @property
+    def layer(self) -> str:
+        """The LSTM."""
+        return self.part_of
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(4 cells,)."""
@@ -97,16 +109,17 @@ class GateProduct(MatmulOperator):
     def _check_profile(self, tensors: Mapping[str, Tensor], profile: str) -> None:
         """Refuse operands other than int8, and scales that are not one for each gate."""
         inputs, weights = self.input_quantization(tensors), quantization_of(tensors[self.weight])
-        where = f"layer {self.name}: LSTM in profile '{profile}'"
+        where = f"layer {self.layer}: LSTM in profile '{profile}'"
         for what, grid in (("inputs", inputs), ("weights", weights)):
             word = grid.format
             if not word.signed or word.bits > PROFILE_BITS:
                 kind = "signed" if word.signed else "unsigned"
                 raise UnsupportedError(f"{where} with {kind} {what} of {word.bits} bits; available: signed, up to 8")
         if np.any(weights.zero_point):
-            raise UnsupportedError(f"{where} with asymmetric weights; available: symmetric")
-        if np.any(np.ptp(weights.scale.reshape(len(GATES), -1), axis=1)):
-            raise UnsupportedError(f"{where} with a scale for each channel; available: granularity per_tensor")
+            raise UnsupportedError(f"{where} with asymmetric weights; available: quantization.weights.symmetric: true")
+        if np.any(np.ptp(np.broadcast_to(weights.scale, (self.columns,)).reshape(len(GATES), -1), axis=1)):
+            lever = "quantization.weights.granularity: per_tensor"
+            raise UnsupportedError(f"{where} with a scale for each channel; available: {lever}")
 
 
 @lru_cache(maxsize=16)
@@ -117,8 +130,20 @@ def _arithmetic(options: LoweringOptions, grids: StateGrids) -> CellArithmetic:
 
 
 @dataclass(frozen=True)
-class LstmStart(QuantizedOperator):
-    """The state before the first step: the hidden state's zero point, a cell state of 0."""
+class _LstmPart(QuantizedOperator):
+    """What an LSTM consists of besides its products."""
+
+    part_of: str = ""
+
+    @property
+    def layer(self) -> str:
+        """The LSTM."""
+        return self.part_of
+
+
+@dataclass(frozen=True)
+class LstmStart(_LstmPart):
+    """The state before the first step: zeros, so for the hidden state the code of its zero point."""
 
     cells: int = 0
     hidden_zero_point: int = 0
@@ -126,6 +151,10 @@ class LstmStart(QuantizedOperator):
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(2, cells)."""
         return (PARTS, self.cells)
+
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+        """Zeros."""
+        return np.zeros((len(inputs[0]), PARTS, self.cells))
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
         """Fill the state."""
@@ -135,14 +164,23 @@ class LstmStart(QuantizedOperator):
 
 
 @dataclass(frozen=True, eq=False)
-class LstmCell(QuantizedOperator):
+class LstmCell(_LstmPart):
     """The next state from ``W x + b``, ``R h`` and the state before: `gate_values` and `next_state`."""
 
     grids: StateGrids | None = None
 
+    @property
+    def grid_source(self) -> str:
+        """The state before."""
+        return self.inputs[2]
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """The state's."""
         return shapes[2]
+
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+        """`float_state`."""
+        return float_state(*inputs)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """By a rounding profile, or by the machine's own requantizer and LUT."""
@@ -172,21 +210,27 @@ class LstmCell(QuantizedOperator):
         return replace(step, actions=actions)
 
     def _arithmetic(self, options: LoweringOptions) -> CellArithmetic:
-        assert self.grids is not None  # noqa: S101  (a default only because the fields before have one)
+        if self.grids is None:
+            raise ConfigError(f"layer {self.name}: states are not quantized")
         return _arithmetic(options, self.grids)
 
 
 @dataclass(frozen=True)
-class LstmHidden(QuantizedOperator):
-    """The hidden states of all steps, one after the other."""
+class LstmHidden(_LstmPart):
+    """The hidden states of steps, one after the other."""
 
     shape: Shape = ()
 
     actions: ClassVar[Mapping[str, int]] = {"move": 1}
+    keeps_quantization: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
-        """(steps, cells), in a file also with an axis of 1 before or between."""
+        """(steps, cells), or (cells,) for one step; in a file also with an axis of 1 before or between."""
         return self.shape
+
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
+        """Take the hidden half of every state."""
+        return np.stack([state[:, 0] for state in inputs], axis=1).reshape(-1, *self.shape)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
         """Take the hidden half of every state."""

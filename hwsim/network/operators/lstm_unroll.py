@@ -1,42 +1,90 @@
-"""Unrolls a quantized LSTM into the operators of its time steps, and the tensors between them."""
+"""An LSTM as one layer of a float network, and unrolled into the operators of its time steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from hwsim.errors import UnsupportedError
-from hwsim.network.operator import Operator
+import numpy as np
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.operators.lstm import PARTS, GateProduct, LstmCell, LstmHidden, LstmStart
 from hwsim.network.operators.moves import Index
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
-from hwsim.numerics.lstm import GATES, PRE_ACTIVATION_SCALE, StateGrids, words
+from hwsim.numerics.lstm import GATES, PRE_ACTIVATION_SCALE, StateGrids, float_state, words
 from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.rounding import FloatArray
 
 MAX_STEPS = 4096
 HIDDEN, CELL = range(PARTS)
 
 
-@dataclass(frozen=True, eq=False)
-class QuantizedLstm:
-    """An LSTM whose weights are codes.
+@dataclass(frozen=True)
+class Lstm(Operator):
+    """A long short-term memory over (steps, inputs) that starts from zeros; returns all hidden states or the last.
 
-    ``sequence`` names its input, of ``steps`` times ``inputs`` elements of the quantization ``source``; ``prefix``
-    begins the names of the tensors between its steps. ``input_weights`` names a constant (inputs, 4 cells),
-    ``recurrent_weights`` one (cells, 4 cells), ``bias`` one (4 cells,); gates side by side: input, forget, cell,
-    output.
+    ``input_weight`` names a constant (inputs, 4 cells), ``recurrent_weight`` one (cells, 4 cells), ``bias`` one
+    (4 cells,); gates side by side: input, forget, cell, output. It is unrolled before it is quantized.
+    """
+
+    input_weight: str = ""
+    recurrent_weight: str = ""
+    bias: str = ""
+    cells: int = 0
+    returns_sequences: bool = False
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Both weights and the bias."""
+        return (self.input_weight, self.recurrent_weight, self.bias)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(steps, cells) or (cells,)."""
+        (shape,) = shapes
+        if len(shape) != 2:
+            raise ConfigError(
+                f"layer {self.name}: lstm layer on an input of shape {list(shape)}; allowed: [steps, inputs]"
+            )
+        return (shape[0], self.cells) if self.returns_sequences else (self.cells,)
+
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
+        """Go through the steps."""
+        (values,) = inputs
+        weight, recurrent, bias = (np.asarray(constants[name].data, np.float64) for name in self.constants)
+        parts = values @ weight + bias
+        state = np.zeros((len(values), PARTS, self.cells))
+        hidden = []
+        for step in range(values.shape[1]):
+            state = float_state(parts[:, step], state[:, HIDDEN] @ recurrent, state)
+            hidden.append(state[:, HIDDEN])
+        return np.stack(hidden, axis=1) if self.returns_sequences else hidden[-1]
+
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
+        """Refuse.
+
+        Raises:
+            UnsupportedError: always; only the steps have an integer form.
+        """
+        raise UnsupportedError(f"layer {self.name}: an lstm layer that is not unrolled has no integer form")
+
+
+@dataclass(frozen=True, eq=False)
+class LstmLayer:
+    """What an LSTM is unrolled from.
+
+    ``sequence`` names its input, of ``steps`` times ``inputs`` elements; ``prefix`` begins the names of the tensors
+    between its steps. ``constants`` are as in `Lstm`.
     """
 
     name: str
     prefix: str
     sequence: str
-    source: Quantization
-    states: StateGrids
     steps: int
     inputs: int
     cells: int
-    input_weights: str
-    recurrent_weights: str
-    bias: str
+    constants: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,57 +96,68 @@ class Unrolled:
     states: tuple[str, ...]
 
 
-def unroll(lstm: QuantizedLstm) -> Unrolled:
-    """Return the start of the states and, for each step, two products and the cell update.
+def unroll(lstm: LstmLayer) -> Unrolled:
+    """Return the start of the states and, for each step, two products and the cell update; without quantization.
 
     Raises:
         UnsupportedError: more steps than can be written out one by one.
     """
     if lstm.steps > MAX_STEPS:
         raise UnsupportedError(f"layer {lstm.name}: LSTM over {lstm.steps} time steps; allowed: {MAX_STEPS}")
-    state, zero_point = f"{lstm.prefix}.state", int(lstm.states.hidden.zero_point)
-    read = (lstm.sequence,)
-    operators: list[Operator] = [LstmStart(f"{lstm.name}_start", read, state, read, lstm.cells, zero_point)]
+    state, read = f"{lstm.prefix}.state", (lstm.sequence,)
+    operators: list[Operator] = [LstmStart(f"{lstm.name}_start", read, state, read, lstm.name, lstm.cells)]
     tensors, states = [_state(lstm, state)], []
     for step in range(lstm.steps):
         before, state = state, f"{lstm.prefix}.{step}.state"
         products = _products(lstm, step, before)
         operands = (*(product.output for product in products), before)
-        operators += [*products, LstmCell(f"{lstm.name}_cell_{step}", operands, state, operands, lstm.states)]
-        tensors += [*(_pre_activations(product) for product in products), _state(lstm, state)]
+        operators += [*products, LstmCell(f"{lstm.name}_cell_{step}", operands, state, operands, lstm.name)]
+        parts = [Tensor(product.output, (product.columns,), is_internal=True) for product in products]
+        tensors += [*parts, _state(lstm, state)]
         states.append(state)
     return Unrolled(tuple(operators), tuple(tensors), tuple(states))
 
 
-def all_hidden(lstm: QuantizedLstm, states: tuple[str, ...], output: str, shape: Shape) -> LstmHidden:
-    """Return the operator that gathers the hidden states of all steps."""
-    return LstmHidden(f"{lstm.name}_hidden", states, output, states, shape)
+def _state(lstm: LstmLayer, name: str) -> Tensor:
+    return Tensor(name, (PARTS, lstm.cells), is_internal=True)
 
 
-def last_state(lstm: QuantizedLstm, states: tuple[str, ...], part: int, output: str) -> Index:
+def hidden_of(lstm: LstmLayer, states: tuple[str, ...], output: str, shape: Shape) -> LstmHidden:
+    """Return the operator that gathers the hidden states of steps."""
+    return LstmHidden(f"{lstm.name}_hidden", states, output, states, lstm.name, shape)
+
+
+def last_state(lstm: LstmLayer, states: tuple[str, ...], part: int, output: str) -> Index:
     """Return the operator that takes a part, hidden or cell, of the last state."""
     name = f"{lstm.name}_last_{'hidden' if part == HIDDEN else 'cell'}"
     return Index(name, states[-1:], output, states[-1:], 0, part)
 
 
-def _products(lstm: QuantizedLstm, step: int, state: str) -> tuple[GateProduct, GateProduct]:
+def _products(lstm: LstmLayer, step: int, state: str) -> tuple[GateProduct, GateProduct]:
     at, columns = f"{lstm.prefix}.{step}", len(GATES) * lstm.cells
+    input_weight, recurrent_weight, bias = lstm.constants
     first = GateProduct(
-        f"{lstm.name}_input_{step}", (lstm.sequence,), f"{at}.input_part", lstm.input_weights, lstm.bias,
-        first=step * lstm.inputs, depth=lstm.inputs, columns=columns, source=lstm.source,
+        f"{lstm.name}_input_{step}", (lstm.sequence,), f"{at}.input_part", input_weight, bias,
+        part_of=lstm.name, first=step * lstm.inputs, depth=lstm.inputs, columns=columns,
     )  # fmt: skip
     second = GateProduct(
-        f"{lstm.name}_recurrent_{step}", (state,), f"{at}.recurrent_part", lstm.recurrent_weights,
-        depth=lstm.cells, columns=columns, source=lstm.states.hidden, is_recurrent=True,
+        f"{lstm.name}_recurrent_{step}", (state,), f"{at}.recurrent_part", recurrent_weight,
+        part_of=lstm.name, depth=lstm.cells, columns=columns, is_recurrent=True,
     )  # fmt: skip
     return first, second
 
 
-def _pre_activations(product: GateProduct) -> Tensor:
-    return Tensor(product.output, (product.columns,), quantization=words(PRE_ACTIVATION_SCALE), is_internal=True)
+def with_grids(operator: Operator, source: Quantization, states: StateGrids) -> Operator:
+    """Return an operator of an unrolled LSTM that knows the quantizations of its sequence and of its states."""
+    if isinstance(operator, GateProduct):
+        return replace(operator, source=states.hidden if operator.is_recurrent else source)
+    if isinstance(operator, LstmStart):
+        return replace(operator, hidden_zero_point=int(states.hidden.zero_point))
+    return replace(operator, grids=states) if isinstance(operator, LstmCell) else operator
 
 
-def _state(lstm: QuantizedLstm, name: str) -> Tensor:
-    """A state is as wide as its wider part, the cell state."""
-    grid = words(lstm.states.cell_scale)
-    return Tensor(name, (PARTS, lstm.cells), quantization=grid, is_internal=True)
+def output_grid(operator: Operator, states: StateGrids) -> Quantization:
+    """Return the quantization of what an operator of an unrolled LSTM writes."""
+    if isinstance(operator, GateProduct):
+        return words(PRE_ACTIVATION_SCALE)
+    return states.hidden if isinstance(operator, LstmHidden) else states.joint

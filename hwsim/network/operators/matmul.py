@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,6 +48,9 @@ class MatmulOperator(Operator):
     groups: int = 1
     packed: bool = False
     """Whether the weights lie in a file as two in a byte, which some kernels have arithmetic of their own for."""
+
+    matrices: ClassVar[int] = 1
+    """How many weights lie side by side: each has a scale of its own where a tensor has one."""
 
     @property
     @abstractmethod
@@ -120,7 +124,7 @@ class MatmulOperator(Operator):
 
     def _bias(self, tensors: Mapping[str, Tensor], matrices: IntArray, options: LoweringOptions) -> IntArray:
         """Return (groups, out_cols): the bias, with the constants of the zero points where they are folded."""
-        inputs, zero_points = quantization_of(tensors[self.input]), quantization_of(tensors[self.weight]).zero_point
+        inputs, zero_points = self.input_quantization(tensors), quantization_of(tensors[self.weight]).zero_point
         bias = np.zeros((self.groups, matrices.shape[2]), np.int64)
         if not options.has_values:
             return bias

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import chunks
 from hwsim.execute.liveness import last_reads
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator, quantization_of
+from hwsim.network.operators.lstm import GateProduct
 from hwsim.network.operators.matmul import MatmulOperator, activate
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.quantization import Quantization
@@ -32,7 +33,17 @@ class BiasCorrection(Repair):
     """
 
     def after(self, real: Network, quantized: Network, calibration: FloatArray) -> Network:
-        """Run both networks side by side and correct product after product."""
+        """Run both networks side by side and correct product after product.
+
+        Raises:
+            UnsupportedError: the network has an LSTM, whose steps share one bias.
+            ConfigError: a corrected bias needs more than 32 bits.
+        """
+        for operator in real.operators:
+            if isinstance(operator, GateProduct):
+                raise UnsupportedError(
+                    f"bias_correction of layer {operator.layer}: the steps of an LSTM share one bias"
+                )
         tensors = dict(quantized.tensors)
         operators: list[Operator] = []
         exact: dict[str, FloatArray] = {real.input: np.asarray(calibration, np.float64)}

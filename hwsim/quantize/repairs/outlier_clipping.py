@@ -21,10 +21,10 @@ class OutlierClipping(Repair):
     def before(self, network: Network) -> Network:
         """Clip every weight."""
         tensors = dict(network.tensors)
-        for product in products(network):
-            weight = tensors[product.weight]
+        for name in dict.fromkeys(product.weight for product in products(network)):
+            weight = tensors[name]
             reals = np.asarray(weight.data, np.float64)
             reach = self._deviations * reals.std()
             clipped = np.clip(reals, reals.mean() - reach, reals.mean() + reach)
-            tensors[product.weight] = replace(weight, data=clipped)
+            tensors[name] = replace(weight, data=clipped)
         return replace(network, tensors=tensors)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
-from hwsim.network.operators.lstm_unroll import QuantizedLstm, all_hidden, last_state, unroll
+from hwsim.network.operators.lstm_unroll import (
+    LstmLayer,
+    hidden_of,
+    last_state,
+    output_grid,
+    unroll,
+    with_grids,
+)
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.lstm import GATES, StateGrids
@@ -37,26 +46,26 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     ]
     bias = np.concatenate(_codes(source, BIASES))
     constants = [*weights, Tensor(f"{prefix}.bias", bias.shape, bias, is_internal=True)]
-    lstm = QuantizedLstm(
+    layer = LstmLayer(
         source.name,
         prefix,
         str(source.tensor(0).index),
-        _grid(source.tensor(0)),
-        _states(source),
         steps,
         inputs,
         cells,
-        *(constant.name for constant in constants),
+        tuple(constant.name for constant in constants),
     )
-    built = unroll(lstm)
+    built, sequence, states = unroll(layer), _grid(source.tensor(0)), _states(source)
+    grids = {operator.output: output_grid(operator, states) for operator in built.operators}
     variables = [source.tensor(place) for place in (HIDDEN, CELL)]
     operators = [
-        *built.operators,
-        all_hidden(lstm, built.states, source.output, _output(source).shape),
-        *(last_state(lstm, built.states, part, str(one.index)) for part, one in enumerate(variables)),
+        *(with_grids(operator, sequence, states) for operator in built.operators),
+        hidden_of(layer, built.states, source.output, _output(source).shape),
+        *(last_state(layer, built.states, part, str(one.index)) for part, one in enumerate(variables)),
     ]
+    between = [replace(tensor, quantization=grids[tensor.name]) for tensor in built.tensors]
     last = [Tensor(str(one.index), (cells,), quantization=_grid(one)) for one in variables]
-    return operators, [*constants, *built.tensors, *last]
+    return operators, [*constants, *between, *last]
 
 
 def _check_variant(source: Source) -> None:
