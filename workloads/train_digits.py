@@ -1,5 +1,5 @@
 # ruff: noqa: T201
-"""Trains the shipped workloads `digits_mlp` and `digits_cnn` and rewrites their `.npz` files.
+"""Trains the shipped workloads `digits_mlp`, `digits_cnn` and `digits_lstm` and rewrites their `.npz` files.
 
     pip install "hwsim[train]"
     python workloads/train_digits.py
@@ -63,12 +63,35 @@ class FlattenChannelsLast(nn.Module):
         return images.permute(0, 2, 3, 1).flatten(1)
 
 
+class LastHidden(nn.Module):
+    """An LSTM over the rows of an image that hands its last hidden state on; torch's gates are in hwsim's order."""
+
+    def __init__(self, row_pixels: int, units: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(row_pixels, units, batch_first=True)
+        with torch.no_grad():
+            self.lstm.bias_ih_l0[units : 2 * units] = 1.0  # forget gates start open
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns `(sample, unit)` for `(sample, 1, row, column)`."""
+        return self.lstm(images.squeeze(1))[1][0][0]
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The parameters under a native workload's keys; torch adds two biases."""
+        lstm = self.lstm
+        return {
+            "input_weight": lstm.weight_ih_l0.T,
+            "recurrent_weight": lstm.weight_hh_l0.T,
+            "bias": lstm.bias_ih_l0 + lstm.bias_hh_l0,
+        }
+
+
 def main() -> None:
     """Trains every network, writes its arrays and prints its float accuracies."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     digits = split_digits()
-    for name in ("digits_mlp", "digits_cnn"):
+    for name in ("digits_mlp", "digits_cnn", "digits_lstm"):
         folder = WORKLOADS / name
         workload = yaml.safe_load((folder / "workload.yaml").read_text(encoding="utf-8"))
         network = trained_network(workload, digits)
@@ -114,7 +137,8 @@ def trained_network(workload: dict[str, Any], digits: Digits) -> nn.Sequential:
 
 def build_network(workload: dict[str, Any], example: Tensor) -> nn.Sequential:
     """Builds the file's layers under their names; `example`, one image, settles their input channels."""
-    modules = OrderedDict((layer["name"], build_layer(layer)) for layer in workload["layers"])
+    row_pixels = workload["input_shape"][-1]
+    modules = OrderedDict((layer["name"], build_layer(layer, row_pixels)) for layer in workload["layers"])
     if len(workload["input_shape"]) == 1:
         modules = OrderedDict(pixels=FlattenChannelsLast(), **modules)
     network = nn.Sequential(modules).eval()
@@ -122,9 +146,11 @@ def build_network(workload: dict[str, Any], example: Tensor) -> nn.Sequential:
     return network
 
 
-def build_layer(layer: dict[str, Any]) -> nn.Module:
+def build_layer(layer: dict[str, Any], row_pixels: int) -> nn.Module:
     """Translates one layer of a `workload.yaml`; raises ValueError for a type these networks do not use."""
     match layer["type"]:
+        case "lstm" if not layer.get("return_sequences", False):
+            return LastHidden(row_pixels, layer["units"])
         case "dense":
             return nn.LazyLinear(layer["units"])
         case "conv2d":
@@ -134,10 +160,8 @@ def build_layer(layer: dict[str, Any]) -> nn.Module:
             return nn.LazyBatchNorm2d(eps=layer["epsilon"])
         case "max_pool2d":
             return nn.MaxPool2d(layer["pool"], layer["stride"])
-        case "relu":
-            return nn.ReLU()
-        case "flatten":
-            return FlattenChannelsLast()
+        case "relu" | "flatten" as kind:
+            return nn.ReLU() if kind == "relu" else FlattenChannelsLast()
         case unknown:
             raise ValueError(f"layer {layer['name']!r}: cannot train a layer of type {unknown!r}")
 
@@ -176,6 +200,8 @@ def network_arrays(network: nn.Sequential) -> dict[str, np.ndarray]:
                 tensors |= {f"{name}.weight": module.weight.T, f"{name}.bias": module.bias}
             case nn.Conv2d():
                 tensors |= {f"{name}.weight": module.weight.permute(2, 3, 1, 0), f"{name}.bias": module.bias}
+            case LastHidden():
+                tensors |= {f"{name}.{key}": tensor for key, tensor in module.arrays().items()}
             case nn.BatchNorm2d():
                 tensors |= {f"{name}.gamma": module.weight, f"{name}.beta": module.bias}
                 tensors |= {f"{name}.mean": module.running_mean, f"{name}.variance": module.running_var}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 WORKLOADS = Path(__file__).parents[2] / "workloads"
-NAMES = ("digits_mlp", "digits_cnn")
+NAMES = ("digits_mlp", "digits_cnn", "digits_lstm")
 
 
 class ShippedWorkload:
@@ -51,6 +51,10 @@ def expected_parameters(layer, input_shape):
             weight, outputs = (channels, layer["units"]), layer["units"]
         case "conv2d":
             weight, outputs = (*layer["kernel"], channels, layer["filters"]), layer["filters"]
+        case "lstm":
+            columns = 4 * layer["units"]
+            weights = {"input_weight": (channels, columns), "recurrent_weight": (layer["units"], columns)}
+            return weights | {"bias": (columns,)}
         case "batch_norm":
             return dict.fromkeys(["gamma", "beta", "mean", "variance"], (channels,))
         case _:
@@ -93,6 +97,21 @@ def batch_norm(values, layer, parameters):
     return parameters["gamma"] * normal + parameters["beta"]
 
 
+def lstm(values, layer, parameters):
+    """Gates side by side: input, forget, cell, output; the last hidden state."""
+    hidden = cell = np.zeros((len(values), layer["units"]))
+    for inputs in values.swapaxes(0, 1):
+        sums = inputs @ parameters["input_weight"] + hidden @ parameters["recurrent_weight"] + parameters["bias"]
+        input_gate, forget_gate, new, output_gate = np.split(sums, 4, axis=1)
+        cell = sigmoid(forget_gate) * cell + sigmoid(input_gate) * np.tanh(new)
+        hidden = sigmoid(output_gate) * np.tanh(cell)
+    return hidden
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
 def relu(values, layer, parameters):
     return np.maximum(values, 0)
 
@@ -103,7 +122,7 @@ def flatten(values, layer, parameters):
 
 LAYERS = {
     "dense": dense, "conv2d": conv2d, "max_pool2d": max_pool2d,
-    "batch_norm": batch_norm, "relu": relu, "flatten": flatten,
+    "batch_norm": batch_norm, "relu": relu, "flatten": flatten, "lstm": lstm,
 }  # fmt: skip
 
 
@@ -162,7 +181,7 @@ def test_the_float_network_recognizes_97_percent_of_the_test_digits(workload):
 def test_no_weight_channel_has_outliers_that_would_waste_8_bits(workload):
     """The largest weight of an output channel stays within a few standard deviations of that channel."""
     for key, weight in workload.arrays.items():
-        if key.endswith(".weight"):
+        if key.endswith("weight"):
             channels = weight.reshape(-1, weight.shape[-1])
             assert (np.abs(channels).max(axis=0) / np.sqrt(np.mean(channels**2, axis=0))).max() < 6, key
 
@@ -171,10 +190,10 @@ def test_the_file_is_small(workload):
     assert workload.npz.stat().st_size < 120_000
 
 
-def test_both_networks_share_one_split():
-    mlp, cnn = map(ShippedWorkload, NAMES)
+def test_all_networks_share_one_split():
+    first, *others = map(ShippedWorkload, NAMES)
     for role in ("inputs", "labels", "calibration"):
-        assert np.array_equal(mlp.data(role).ravel(), cnn.data(role).ravel())
+        assert all(np.array_equal(first.data(role).ravel(), other.data(role).ravel()) for other in others)
 
 
 def test_images_are_scikit_learns_and_calibration_never_sees_a_test_image(workload):
