@@ -12,6 +12,10 @@ from hwsim.errors import ConfigError
 
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
 MAX_BYTES = 4 << 30
+_OWN_WORDS = {
+    "Object arrays cannot be loaded": "it holds Python objects; allowed: numbers",
+    "pickled (object) data": "it does not begin as one",
+}
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -59,5 +63,6 @@ def _require_file(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    """Return the first line of an error, but not NumPy's advice to load what it refuses."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((reason for advice, reason in _OWN_WORDS.items() if advice in lines[0]), lines[0])
