@@ -13,12 +13,12 @@ from hwsim.cli.output import shortened
 from hwsim.cli.progress import SweepProgress, sweep_progress
 from hwsim.cli.sweep_text import SweepSummary, print_dry_run, print_summary
 from hwsim.cli.wording import counted
-from hwsim.config.load import LoadedSweep, load_sweep
+from hwsim.config.load import LoadedSweep, WorkloadFiles, load_sweep
 from hwsim.errors import EXIT_INTERRUPTED, ConfigError, HwsimError, PointsFailedError
-from hwsim.readers.read import read_workload
 from hwsim.results.points import point_row
 from hwsim.results.store import ResultStore, StoredPoint
 from hwsim.sweep.runner import SweepOutcome, SweepStart, run_sweep
+from hwsim.sweep.worker import check_files
 
 _RESULTS = Path("results")
 
@@ -73,16 +73,16 @@ def _loaded(request: SweepRequest) -> LoadedSweep:
         raise ConfigError(f"--samples {request.samples}; allowed: 1 or more")
     loaded = load_sweep(request.file)
     problems = Problems()
-    for path in loaded.workload_paths.values():
-        problems.attempt(_reader(path))
+    for files in loaded.workloads.values():
+        problems.attempt(_reader(files))
     problems.refuse()
     if request.samples is None:
         return loaded
     return replace(loaded, spec=loaded.spec.model_copy(update={"samples": request.samples}))
 
 
-def _reader(path: Path) -> Callable[[], object]:
-    return lambda: read_workload(path)
+def _reader(files: WorkloadFiles) -> Callable[[], object]:
+    return lambda: check_files(files)
 
 
 def _folder_name(loaded: LoadedSweep) -> str:

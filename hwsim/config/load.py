@@ -19,6 +19,19 @@ from hwsim.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadFiles:
+    """Where a workload of a sweep lies, and its samples and labels where they are not its own.
+
+    ``place`` is file, line and column of its entry, for messages.
+    """
+
+    path: Path
+    inputs: Path | None
+    labels: Path | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedSweep:
     """A sweep whose names have been looked up and whose points have all been validated.
 
@@ -26,13 +39,13 @@ class LoadedSweep:
         spec: What the file says.
         path: The file.
         base: The architecture that is varied.
-        workload_paths: The file or folder of each workload, by its name in the sweep.
+        workloads: The files of each workload, by its name in the sweep.
     """
 
     spec: SweepSpec
     path: Path
     base: ArchSpec
-    workload_paths: Mapping[str, Path]
+    workloads: Mapping[str, WorkloadFiles]
 
 
 def load_arch(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ArchSpec:
@@ -64,12 +77,13 @@ def load_sweep(name_or_path: str | Path) -> LoadedSweep:
     document = read_document(path)
     architecture = _looked_up(ARCHITECTURE, document, ("architecture",), path.parent)
     base, lines = _attempted(architecture) if isinstance(architecture, Path) else (None, ())
-    workloads = _workloads(document, path.parent)
-    missing = [found for found in (architecture, *workloads.values()) if isinstance(found, Problem)]
+    entries = _entries(document, path.parent)
+    found = [architecture, *(part for entry in entries for part in entry)]
+    missing = [part for part in found if isinstance(part, Problem)]
     spec = _spec_in(SweepSpec, document, missing, lines=lines)
     assert base is not None  # noqa: S101  (else its problems would have been raised)
     _refuse(_lines(document, combination_problems(spec, base)))
-    return LoadedSweep(spec, path, base, {name: found for name, found in workloads.items() if isinstance(found, Path)})
+    return LoadedSweep(spec, path, base, _files(spec, entries, document))
 
 
 def load_workload_spec(folder: str | Path) -> WorkloadSpec:
@@ -93,18 +107,61 @@ def _attempted(path: Path) -> tuple[ArchSpec | None, tuple[str, ...]]:
         return None, error.problems
 
 
-def _workloads(document: Document, beside: Path) -> dict[str, Path | Problem | None]:
-    names = document.data.get("workloads")
-    if not isinstance(names, list):
-        return {}
-    return {str(name): _looked_up(WORKLOAD, document, ("workloads", index), beside) for index, name in enumerate(names)}
+_Found = Path | Problem | None
+
+
+def _entries(document: Document, beside: Path) -> list[tuple[_Found, _Found, _Found]]:
+    """Return what each entry's workload, inputs and labels stand for, or the problems with them."""
+    entries = document.data.get("workloads")
+    if not isinstance(entries, list):
+        return []
+    return [_entry(document, index, beside) for index in range(len(entries))]
+
+
+def _entry(document: Document, index: int, beside: Path) -> tuple[_Found, _Found, _Found]:
+    path: KeyPath = ("workloads", index)
+    if not isinstance(document.data["workloads"][index], dict):
+        return _looked_up(WORKLOAD, document, path, beside), None, None
+    return (
+        _looked_up(WORKLOAD, document, (*path, "workload"), beside),
+        _sample_file(document, (*path, "inputs"), beside),
+        _sample_file(document, (*path, "labels"), beside),
+    )
+
+
+def _sample_file(document: Document, path: KeyPath, beside: Path) -> _Found:
+    """Return the file at ``path``, relative to the document; None if there is none."""
+    name = _value_at(document, path)
+    if not isinstance(name, str) or not name:
+        return None
+    file = beside / name
+    return file if file.is_file() else Problem(path, f"{file}: no such file")
+
+
+def _files(
+    spec: SweepSpec, entries: Sequence[tuple[_Found, _Found, _Found]], document: Document
+) -> dict[str, WorkloadFiles]:
+    """Return the files of every entry, all of which have been found."""
+    files = {}
+    for index, (entry, found) in enumerate(zip(spec.workloads, entries, strict=True)):
+        workload, inputs, labels = (part if isinstance(part, Path) else None for part in found)
+        assert workload is not None  # noqa: S101  (else it would have been a problem)
+        place = f"{document.name}:{document.position(('workloads', index))}: workloads[{index}]"
+        files[entry.workload] = WorkloadFiles(workload, inputs, labels, place)
+    return files
+
+
+def _value_at(document: Document, path: KeyPath) -> Any:
+    """Return what stands at ``path``; None where a mapping lacks the key."""
+    value: Any = document.data
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else value[step]
+    return value
 
 
 def _looked_up(kind: Kind, document: Document, path: KeyPath, beside: Path) -> Path | Problem | None:
     """Return what the name at ``path`` stands for, or the problem with it; ``None`` if it is no name."""
-    name: Any = document.data
-    for step in path:
-        name = name.get(step) if isinstance(name, dict) else name[step]
+    name = _value_at(document, path)
     if not isinstance(name, str) or not name:
         return None
     try:

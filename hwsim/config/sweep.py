@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SkipValidation, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation, WithJsonSchema
 
 from hwsim.config.arch import ArchSpec
 from hwsim.config.axes import ZIP, Axis, check_axes, choice_count, choices, lists_of
@@ -18,7 +18,7 @@ from hwsim.config.keypath import KeyPath
 from hwsim.config.overrides import arch_data, with_overrides
 from hwsim.config.places import leaf_paths, leaf_pattern, open_leaf_paths
 from hwsim.config.problems import InvalidSpecError, Problem, validated
-from hwsim.config.wording import shown
+from hwsim.config.wording import got, shown
 
 LARGEST_POINT_COUNT = 1_000_000
 
@@ -48,13 +48,39 @@ _AXIS_SCHEMA = {
 }
 
 
-def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+class SampledWorkload(Spec):
+    """A workload, and the samples to run it on where they are not its own."""
+
+    workload: Name = Field(description="A folder, a file or a shipped name")
+    inputs: Name | None = Field(
+        default=None,
+        description="The samples, .npy or .npz, first axis the sample: a file, relative to this one; null: its own",
+    )
+    labels: Name | None = Field(default=None, description="Class numbers of the inputs, .npy: a file, likewise")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield whether labels have no inputs to belong to."""
+        if self.labels is not None and self.inputs is None:
+            yield Conflict(("labels",), "needs inputs beside it", others=(("inputs",),), at_key=True)
+
+
+def _named(entry: Any) -> Any:
+    """Let a name alone be a workload with its own samples."""
+    if isinstance(entry, str):
+        return {"workload": entry}
+    if not isinstance(entry, Mapping | SampledWorkload):
+        refuse([Conflict((), f"must be a name, or a mapping with workload, inputs and labels, got {got(entry)}")])
+    return entry
+
+
+def _unique(entries: tuple[SampledWorkload, ...]) -> tuple[SampledWorkload, ...]:
+    names = [entry.workload for entry in entries]
     refuse(
         Conflict((index,), f"{shown(name)} is listed twice")
         for index, name in enumerate(names)
         if name in names[:index]
     )
-    return names
+    return entries
 
 
 class SweepSpec(Spec):
@@ -64,8 +90,14 @@ class SweepSpec(Spec):
     name: Name = Field(default="unnamed", description="Name of the sweep in results")
     description: str = Field(default="", description="What the sweep is for")
     architecture: Name = Field(description="The architecture that is varied: a file or a shipped name")
-    workloads: Annotated[tuple[Name, ...], ListInput, Field(min_length=1), AfterValidator(_unique)] = Field(
-        description="The workloads to run at every point: folders, files or shipped names"
+    workloads: Annotated[
+        tuple[Annotated[SampledWorkload, BeforeValidator(_named, json_schema_input_type=Name | SampledWorkload)], ...],
+        ListInput,
+        Field(min_length=1),
+        AfterValidator(_unique),
+    ] = Field(
+        description="The workloads to run at every point: folders, files or shipped names; "
+        "or mappings of such a workload, its inputs and its labels"
     )
     axes: Annotated[
         tuple[Annotated[Axis, SkipValidation, WithJsonSchema(_AXIS_SCHEMA)], ...], ListInput, AfterValidator(check_axes)
@@ -104,7 +136,7 @@ class SweepPoint:
 
 def expand(spec: SweepSpec) -> list[SweepPoint]:
     """Return the points of a sweep: workloads outermost, then the axes in order, the last one fastest."""
-    pairs = product(spec.workloads, combinations(spec))
+    pairs = product((entry.workload for entry in spec.workloads), combinations(spec))
     return [SweepPoint(index, workload, dict(overrides)) for index, (workload, overrides) in enumerate(pairs)]
 
 

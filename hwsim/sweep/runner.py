@@ -14,7 +14,7 @@ from typing import Any
 
 from hwsim import __version__
 from hwsim.array.gemm import compile_functional_kernels
-from hwsim.config.load import LoadedSweep
+from hwsim.config.load import LoadedSweep, WorkloadFiles
 from hwsim.config.overrides import apply_overrides
 from hwsim.config.sweep import expand
 from hwsim.readers.read import read_workload
@@ -99,13 +99,23 @@ def run_sweep(
 
 def _jobs(sweep: LoadedSweep) -> Iterator[_Job]:
     """Resolve every point and name it by what its result depends on."""
-    digests = {name: read_workload(path).digest for name, path in sweep.workload_paths.items()}
+    digests = {name: _digest(files) for name, files in sweep.workloads.items()}
     for point in expand(sweep.spec):
         config = apply_overrides(sweep.base, point.overrides).model_dump(mode="json")
-        path = sweep.workload_paths[point.workload]
-        key = _key(config, digests[point.workload], sweep.spec.samples)
+        digest = digests[point.workload]
+        key = _key(config, digest, sweep.spec.samples)
         place = SweepPoint(point.index, key, Path(point.workload).name, point.overrides)
-        yield _Job(place, Task(point.index, config, str(path), sweep.spec.samples))
+        yield _Job(place, Task(point.index, config, sweep.workloads[point.workload], digest, sweep.spec.samples))
+
+
+def _digest(files: WorkloadFiles) -> str:
+    """Hash a workload, and the samples and labels that are not its own."""
+    own = read_workload(files.path).digest
+    others = [file for file in (files.inputs, files.labels) if file is not None]
+    if not others:
+        return own
+    parts = [own, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in others)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _key(config: dict[str, Any], workload_digest: str, samples: int | None) -> str:

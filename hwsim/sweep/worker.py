@@ -13,9 +13,13 @@ from multiprocessing import parent_process
 from typing import Any
 
 from hwsim.config.arch import ArchSpec
-from hwsim.errors import HwsimError
+from hwsim.config.load import WorkloadFiles
+from hwsim.errors import ConfigError, HwsimError
+from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
-from hwsim.samples import Samples, choose_samples
+from hwsim.readers.samples import read_inputs, read_labels
+from hwsim.readers.workload import Workload
+from hwsim.samples import Inputs, Samples, choose_samples
 from hwsim.simulate import simulate
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -23,11 +27,15 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One point to run: its number, resolved architecture, workload path, and how many samples (None: all)."""
+    """One point to run: its number, resolved architecture, workload, and how many samples (None: all).
+
+    ``digest`` is a hash of the workload's files and of its samples'.
+    """
 
     point: int
     architecture: dict[str, Any]
-    workload_path: str
+    workload: WorkloadFiles
+    digest: str
     samples: int | None
 
 
@@ -44,7 +52,7 @@ def run_task(task: Task) -> Outcome:
     """Run one point on the functional engine; whatever goes wrong becomes the outcome's error."""
     try:
         spec = ArchSpec.model_validate(task.architecture)
-        chosen = _samples(task.workload_path, task.samples)
+        chosen = _kept_samples(task.workload, task.digest, task.samples)
         result = simulate(spec, chosen, engine="functional", with_data=False)
     except HwsimError as error:
         return Outcome(task.point, None, str(error))
@@ -54,9 +62,41 @@ def run_task(task: Task) -> Outcome:
 
 
 @lru_cache(maxsize=8)
-def _samples(workload_path: str, samples: int | None) -> Samples:
-    """Read a workload and run its float network once a process."""
-    return choose_samples(read_workload(workload_path), samples=samples)
+def _kept_samples(files: WorkloadFiles, digest: str, samples: int | None) -> Samples:  # noqa: ARG001 (part of the key)
+    """Choose samples once a process, as long as the files stay the same."""
+    return chosen_samples(files, samples)
+
+
+def chosen_samples(files: WorkloadFiles, samples: int | None) -> Samples:
+    """Read a workload with its samples and run its float network.
+
+    Raises:
+        ConfigError: with the place of the entry in the sweep, where its samples are missing or do not suit.
+        UnsupportedError: the workload asks for something that is not supported.
+    """
+    workload = read_workload(files.path)
+    try:
+        inputs, labels = _read_samples(files, workload)
+        return choose_samples(workload, inputs=inputs, labels=labels, samples=samples)
+    except ConfigError as error:
+        raise ConfigError(f"{files.place}: {problem}" for problem in error.problems) from None
+
+
+def _read_samples(files: WorkloadFiles, workload: Workload) -> tuple[Inputs | None, IntArray | None]:
+    if files.inputs is None and workload.inputs is None and workload.network.has_values:
+        raise ConfigError(f"{files.path} has no samples of its own; allowed: a mapping with workload and inputs")
+    inputs = None if files.inputs is None else read_inputs(files.inputs, workload.network)
+    return inputs, None if files.labels is None else read_labels(files.labels, workload.network)
+
+
+def check_files(files: WorkloadFiles) -> None:
+    """Read a workload and all its samples, and run its float network on the first.
+
+    Raises:
+        HwsimError: as `chosen_samples`.
+    """
+    has_values = read_workload(files.path).network.has_values
+    chosen_samples(files, 1 if has_values else None)
 
 
 def start_worker() -> None:

@@ -183,6 +183,53 @@ def test_names_are_looked_up_beside_the_sweep_then_here_then_among_the_shipped(h
     path.write_text("schema_version: 1\narchitecture: chip.yaml\nworkloads: [net, other.tflite, digits_cnn]\n")
     loaded = load_sweep("study/sweep.yaml")
     assert loaded.base.name == "beside"
-    assert loaded.workload_paths["net"] == Path("study/net")
-    assert loaded.workload_paths["other.tflite"] == Path("other.tflite")
-    assert loaded.workload_paths["digits_cnn"].parent.name == "workloads"
+    assert loaded.workloads["net"].path == Path("study/net")
+    assert loaded.workloads["other.tflite"].path == Path("other.tflite")
+    assert loaded.workloads["digits_cnn"].path.parent.name == "workloads"
+
+
+SAMPLED = "schema_version: 1\narchitecture: edge16\nworkloads:\n"
+
+
+def test_a_workload_may_bring_samples_from_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    for name in ("net.tflite", "x.npy", "y.npy"):
+        (tmp_path / "study" / name).touch()
+    path = tmp_path / "study" / "sweep.yaml"
+    path.write_text(SAMPLED + "  - digits_mlp\n  - {workload: net.tflite, inputs: x.npy, labels: y.npy}\n")
+    loaded = load_sweep("study/sweep.yaml")
+    assert [point.workload for point in expand(loaded.spec)] == ["digits_mlp", "net.tflite"]
+    files = loaded.workloads["net.tflite"]
+    assert (files.path, files.inputs, files.labels) == tuple(Path("study", n) for n in ("net.tflite", "x.npy", "y.npy"))
+    assert files.place == "study/sweep.yaml:5:5: workloads[1]"
+    assert loaded.workloads["digits_mlp"].inputs is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("{workload: digits_mlp, input: x.npy}", "4:28: workloads[0].input: unknown key; allowed: workload, inputs, "
+         "labels; did you mean 'inputs'?"),
+        ("{workload: digits_mlp, inputs: no.npy}", "4:36: workloads[0].inputs: no.npy: no such file"),
+        ("{workload: digits_mlp, inputs: x.npy, labels: no.npy}", "4:51: workloads[0].labels: no.npy: no such file"),
+        ("{workload: digits_mlp, labels: x.npy}", "4:28: workloads[0].labels: needs inputs beside it"),
+        ("{workload: digits_mlp, inputs: 3}", "4:36: workloads[0].inputs: must be text, got 3"),
+        ("{inputs: x.npy}", "4:5: workloads[0].workload: this required key is missing"),
+        ("{workload: digits_mpl, inputs: x.npy}", "4:16: workloads[0].workload: no workload 'digits_mpl': neither a "
+         "path nor a shipped name; shipped: "),
+        ("7", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got 7"),
+        ("", "4:4: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got nothing"),
+        ("[]", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got a list"),
+    ],
+)  # fmt: skip
+def test_a_wrong_workload_is_located(here: Path, sweep: Write, entry: str, problem: str) -> None:
+    Path("x.npy").touch()
+    (found,) = problems_of(load_sweep, sweep(f"{SAMPLED}  - {entry}\n"))
+    assert found.startswith(f"sweep.yaml:{problem}")
+
+
+def test_a_workload_is_listed_once_whatever_its_samples(here: Path, sweep: Write) -> None:
+    path = sweep(f"{SAMPLED}  - digits_mlp\n  - {{workload: digits_mlp, inputs: x.npy}}\n")
+    Path("x.npy").touch()
+    assert problems_of(load_sweep, path) == ["sweep.yaml:5:5: workloads[1]: 'digits_mlp' is listed twice"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.config import load_sweep
+from hwsim.config.load import WorkloadFiles
 from hwsim.errors import ConfigError
 from hwsim.results.store import ResultStore, StoredPoint
 from hwsim.sweep import runner
@@ -114,7 +115,8 @@ def test_an_overflow_under_error_fails_its_point_with_the_place(tmp_path: Path) 
 
 
 def test_a_defect_becomes_the_points_error() -> None:
-    outcome = run_task(Task(point=7, architecture={"schema_version": 2}, workload_path="nowhere", samples=None))
+    nowhere = WorkloadFiles(Path("nowhere"), None, None, "sweep.yaml:1:1")
+    outcome = run_task(Task(point=7, architecture={"schema_version": 2}, workload=nowhere, digest="", samples=None))
     assert outcome.result is None
     assert outcome.error.startswith("internal error: ValidationError")
 
