@@ -20,6 +20,7 @@ from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
+from hwsim.quantize.random_values import with_random_values
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.run_result import OverflowEvent, RunResult
@@ -40,6 +41,7 @@ def run(
     labels: IntArray | None = None,
     samples: int | None = None,
     engine: EngineName | None = None,
+    random_values: int | None = None,
     overrides: Sequence[str] = (),
 ) -> RunResult:
     """Run a workload on an architecture and return cycles, energy, overflows and accuracy.
@@ -57,6 +59,8 @@ def run(
         samples: how many of the inputs to run, from the first; all if None.
         engine: ``stepped`` (every register, every cycle; if None) or ``functional`` (the same values and events,
             faster; the only one for an array of floats).
+        random_values: a seed: a workload of shapes alone gets random integers and one random sample, and runs like
+            one that has values.
         overrides: such as ``"array.rows=32"``.
 
     Raises:
@@ -67,6 +71,8 @@ def run(
     """
     spec = load_arch(architecture, overrides) if not isinstance(architecture, ArchSpec) else architecture
     read = workload if isinstance(workload, Workload) else read_workload(workload)
+    if random_values is not None:
+        read = with_random_values(read, spec, random_values)
     chosen = choose_samples(read, inputs=inputs, labels=labels, samples=samples)
     return simulate(spec, chosen, engine=chosen_engine(spec, read, engine), with_data=True)
 
@@ -102,13 +108,15 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     if not compiled.network.has_values:
         return _timed(spec, compiled)
     codes = compiled.codes(chosen.inputs)
-    whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
+    is_alone = with_data and chosen.count == 1  # then one shadow is enough
+    written = dict.fromkeys([compiled.output, *(layer.output for layer in compiled.layers)])
+    kept = list(written) if is_alone else [compiled.output]
+    whole = run_integer(compiled.steps, compiled.params, codes, keep=kept)
     outputs = compiled.reals(whole.values[compiled.output])
     first = {name: values[:1] for name, values in codes.items()}
     runs = run_machine(compiled.layers, spec, sample_data(first, engine) if with_data else None)
     if with_data:
-        written = [one.plan.output for one in runs]
-        _compare(runs, run_integer(compiled.steps, compiled.params, first, keep=written))
+        _compare(runs, whole if is_alone else run_integer(compiled.steps, compiled.params, first, keep=list(written)))
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
     return RunResult(

@@ -87,6 +87,10 @@ def run(
         typer.Option(metavar="NAME", help="The layer that --vcd shows.  [default: the first]", show_default=False),
     ] = None,
     vcd_folds: Annotated[str, typer.Option(metavar="FIRST:END", help="The folds that --vcd shows.")] = "0:1",
+    random_values: Annotated[
+        int | None,
+        typer.Option(metavar="SEED", min=0, help="Fill a workload of shapes alone with random integers."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on an architecture.
@@ -109,6 +113,7 @@ def run(
             vcd,
             vcd_layer,
             vcd_folds,
+            random_values,
             as_json,
         )
     )

@@ -15,6 +15,7 @@ from hwsim.cli.wording import one_of
 from hwsim.compilation import check_integers
 from hwsim.errors import ConfigError
 from hwsim.network.network import no_values
+from hwsim.quantize.random_values import with_random_values
 from hwsim.readers.workload import Workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import all_tensors, chosen_engine, simulate
@@ -38,6 +39,7 @@ class RunRequest:
     vcd: Path | None
     vcd_layer: str | None
     vcd_folds: str
+    random_values: int | None
     as_json: bool
 
 
@@ -52,6 +54,8 @@ def run_once(request: RunRequest) -> None:
         raise ConfigError("--vcd-layer without --vcd; allowed: both")
     check_targets(request.out, request.dump_tensors, request.vcd)
     spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    if request.random_values is not None:
+        workload = with_random_values(workload, spec, request.random_values)
     _check_values(workload, request)
     values, labels = read_samples(workload, request.inputs, request.labels)
     chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsim.network.network import Network
@@ -13,13 +14,14 @@ from hwsim.numerics.rounding import FloatArray
 class Workload:
     """What a workload file or folder holds.
 
-    ``calibration`` and ``inputs`` have shape (samples, *input shape), ``labels`` (samples,). ``digest`` is a hash
-    of the files, so that stored results are tied to what was run.
+    ``calibration`` and ``inputs`` have shape (samples, *input shape), ``labels`` (samples,); a network with several
+    inputs has an array for each by name. ``digest`` is a hash of the files, so that stored results are tied to what was
+    run.
     """
 
     name: str
     network: Network
     calibration: FloatArray | None
-    inputs: FloatArray | None
+    inputs: FloatArray | Mapping[str, IntArray] | None
     labels: IntArray | None
     digest: str

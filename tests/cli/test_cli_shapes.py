@@ -66,3 +66,10 @@ def test_a_sweep_runs_over_shapes(hwsim: Hwsim, net: str, here: Path) -> None:
     assert outcome.code == 0
     points = (here / "out" / "points.csv").read_text().splitlines()
     assert [line.split(",")[-2] for line in points[1:]] == ["ok", "ok"]
+
+
+def test_random_values_make_a_run_of_it(hwsim: Hwsim, net: str, here: Path) -> None:
+    outcome = hwsim("run", "edge16", net, "--random-values", "7", "--dump-tensors", "t.npz")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[0] == "net on edge16, 1 sample"
+    assert (here / "t.npz").exists()
