@@ -108,15 +108,12 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
     if not compiled.network.has_values:
         return _timed(spec, compiled)
     codes = compiled.codes(chosen.inputs)
-    is_alone = with_data and chosen.count == 1  # then one shadow is enough
-    written = dict.fromkeys([compiled.output, *(layer.output for layer in compiled.layers)])
-    kept = list(written) if is_alone else [compiled.output]
-    whole = run_integer(compiled.steps, compiled.params, codes, keep=kept)
-    outputs = compiled.reals(whole.values[compiled.output])
-    first = {name: values[:1] for name, values in codes.items()}
-    runs = run_machine(compiled.layers, spec, sample_data(first, engine) if with_data else None)
     if with_data:
-        _compare(runs, whole if is_alone else run_integer(compiled.steps, compiled.params, first, keep=list(written)))
+        whole, runs = _checked_run(spec, compiled, codes, engine)
+    else:
+        whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
+        runs = run_machine(compiled.layers, spec)
+    outputs = compiled.reals(whole.values[compiled.output])
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
     return RunResult(
@@ -132,6 +129,24 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
         events_kept=events,
         events_left_out=left_out,
     )
+
+
+def _checked_run(
+    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], engine: EngineName
+) -> tuple[IntegerRun, list[LayerRun]]:
+    """Run all samples without the clock, and the first on the machine with data, where both must agree.
+
+    Raises:
+        CheckFailedError: they do not.
+    """
+    first, others = ({name: values[part] for name, values in codes.items()} for part in (slice(1), slice(1, None)))
+    written = [layer.output for layer in compiled.layers]
+    shadow = run_integer(compiled.steps, compiled.params, first, keep=sorted({*written, compiled.output}))
+    runs = run_machine(compiled.layers, spec, sample_data(first, engine))
+    _compare(runs, shadow)
+    if not len(others[compiled.input]):
+        return shadow, runs
+    return shadow.followed_by(run_integer(compiled.steps, compiled.params, others, keep=[compiled.output])), runs
 
 
 def _timed(spec: ArchSpec, compiled: Compiled) -> RunResult:

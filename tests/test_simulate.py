@@ -16,6 +16,7 @@ from hwsim.array.stepped import SteppedEngine
 from hwsim.check import compare_engines
 from hwsim.config.load import load_arch
 from hwsim.errors import AccumulatorOverflowError, CheckFailedError, ConfigError
+from hwsim.execute.integer import run_integer
 from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.layer_result import CYCLE_PARTS
@@ -179,3 +180,26 @@ def test_a_wrong_overflow_count_on_the_machine_is_found(monkeypatch: pytest.Monk
         run(samples=1)
     assert str(failed.value) == "layer conv1: overflow counts differ on the machine and without its clock"
     assert failed.value.exit_code == 4
+
+
+def test_every_sample_is_computed_once_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, counts = run_integer, []
+
+    def counted(steps: Any, params: Any, inputs: Any, *, keep: Any) -> Any:
+        counts.append(len(next(iter(inputs.values()))))
+        return right(steps, params, inputs, keep=keep)
+
+    monkeypatch.setattr("hwsim.simulate.run_integer", counted)
+    run(samples=7)
+    run(samples=1)
+    assert counts == [1, 6, 1]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 9])
+def test_the_sample_on_the_machine_counts_like_the_others(samples: int) -> None:
+    spec = load_arch("edge16", ["array.guard_bits=-1", "requantizer.bias=preload"])
+    chosen = choose_samples(DIGITS, samples=samples)
+    on_machine, without = (simulate(spec, chosen, engine="functional", with_data=flag) for flag in (True, False))
+    assert on_machine.layer_results == without.layer_results
+    assert on_machine.totals["overflow_events"] > 0
+    assert (on_machine.accuracy, on_machine.sqnr_db) == (without.accuracy, without.sqnr_db)

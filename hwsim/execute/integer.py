@@ -30,6 +30,10 @@ class LayerOverflow:
         """Adds in the array and under it that left the accumulator's range."""
         return int(self.per_pe.sum())
 
+    def plus(self, other: LayerOverflow) -> LayerOverflow:
+        """Return the overflows of both."""
+        return LayerOverflow(self.per_pe + other.per_pe, self.preload + other.preload)
+
 
 @dataclass(slots=True)
 class IntegerRun:
@@ -37,6 +41,11 @@ class IntegerRun:
 
     values: dict[str, IntArray]
     overflows: dict[str, LayerOverflow] = field(default_factory=dict)
+
+    def followed_by(self, other: IntegerRun) -> IntegerRun:
+        """Return the run of both's samples, with the tensors that ``other`` has."""
+        values = {name: np.concatenate([self.values[name], more]) for name, more in other.values.items()}
+        return IntegerRun(values, {name: one.plus(other.overflows[name]) for name, one in self.overflows.items()})
 
 
 def run_integer(
