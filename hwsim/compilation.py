@@ -51,15 +51,24 @@ class Compiled:
     def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
         """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize.
 
+        Constants that layers read from DRAM like activations are among them.
+
         Raises:
             ConfigError: the network has shapes alone.
         """
         if not self.network.has_values:
             raise ConfigError(no_values(self.network.name))
         if self.network.holds_codes:
-            return {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
+            given = {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
+            count = len(given[self.network.input])
+            return given | {name: self._constant(name, count) for name in self.network.streamed_constants}
         flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
         return {name: quantization_of(self.network.tensors[name]).quantize(values) for name, values in flat.items()}
+
+    def _constant(self, name: str, samples: int) -> IntArray:
+        """Return a constant as so many samples of it."""
+        data = np.asarray(self.network.tensors[name].data)
+        return np.broadcast_to(data.reshape(1, -1), (samples, data.size))
 
     def reals(self, outputs: IntArray) -> FloatArray:
         """Return the real numbers that codes of the first output stand for."""
@@ -85,7 +94,8 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         steps,
         params,
         spec.scratchpads,
-        bits={name: _size_bits(network.tensors[name]) for name in network.activations} | _product_bits(steps),
+        bits={name: _size_bits(network.tensors[name]) for name in (*network.activations, *network.streamed_constants)}
+        | _product_bits(steps),
         outputs=network.outputs,
     )
     return Compiled(steps, params, layers, network)

@@ -177,7 +177,8 @@ def integer_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Values]:
     compiled = compile_workload(spec, chosen.workload)
     network, codes = compiled.network, compiled.codes(chosen.inputs)
     named = [step.output for step in compiled.steps if not network.tensors[step.output].is_internal]
-    values = codes | run_integer(compiled.steps, compiled.params, codes, keep=named).values
+    given = {name: codes[name] for name in network.inputs}
+    values = given | run_integer(compiled.steps, compiled.params, codes, keep=named).values
     shaped = {name: network.from_elements(name, one) for name, one in values.items()}
     return {name: _as_stored(network, name, one) for name, one in shaped.items()}
 

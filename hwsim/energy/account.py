@@ -9,6 +9,9 @@ from hwsim.counts import Action
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import ConfigError, did_you_mean
 
+FLOAT32_BITS = 32
+FLOAT32_SIGNIFICAND_BITS = 24
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyContext:
@@ -131,6 +134,23 @@ def _activation_compare(table: EnergyTable, context: EnergyContext) -> float:
     return table.compare_pj(context.activation_bits)
 
 
+def _float_add(table: EnergyTable, _: EnergyContext) -> float:
+    return table.float_add_pj(FLOAT32_SIGNIFICAND_BITS)
+
+
+def _float_multiply(table: EnergyTable, _: EnergyContext) -> float:
+    return table.float_multiply_pj(FLOAT32_SIGNIFICAND_BITS)
+
+
+def _float_compare(table: EnergyTable, _: EnergyContext) -> float:
+    """Sign and magnitude are compared as an integer is."""
+    return table.compare_pj(FLOAT32_BITS)
+
+
+def _float_register(table: EnergyTable, _: EnergyContext) -> float:
+    return table.register_write_pj(FLOAT32_BITS)
+
+
 # What one action of the machine costs. One ``read_bits`` or ``write_bits`` is one bit moved. The accumulator
 # buffer is made of registers, and a read of one is taken as costly as a write.
 ACTION_ENERGIES: dict[Action, ActionEnergy] = {
@@ -160,6 +180,10 @@ ACTION_ENERGIES: dict[Action, ActionEnergy] = {
     ("vector_unit", "multiply"): _requantizer_multiply,
     ("vector_unit", "shift"): _requantizer_shift,
     ("vector_unit", "move"): _activation_register,
+    ("vector_unit", "float_add"): _float_add,
+    ("vector_unit", "float_multiply"): _float_multiply,
+    ("vector_unit", "float_compare"): _float_compare,
+    ("vector_unit", "float_move"): _float_register,
     ("weight_decoder", "lookup"): _weight_decode,
 }
 

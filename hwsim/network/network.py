@@ -58,6 +58,12 @@ class Network:
         """Names of the activation tensors: the inputs, then every operator's output."""
         return [*self.inputs, *(operator.output for operator in self.operators)]
 
+    @property
+    def streamed_constants(self) -> list[str]:
+        """Names of the constants that operators read as inputs: they lie in DRAM like activations."""
+        read = dict.fromkeys(name for operator in self.operators for name in operator.inputs)
+        return [name for name in read if self.tensors[name].data is not None]
+
     def sample_shape(self, tensor: str) -> Shape:
         """Return the shape of one sample in the arrays that users give and get, samples first."""
         shape = self.tensors[tensor].user_shape

@@ -131,9 +131,9 @@ class MatmulStep(ProductStep):
         return activations, weights
 
     def requantizer_counts(self, scheme: str) -> Counts:
-        """A multiplication (but for a mere shift), an add and a shift an output; the row-sum unit's adds."""
+        """A multiplication (but for a mere shift, or none), an add and a shift an output; the row-sum unit's adds."""
         counts = Counts({("requantizer", action): self.outputs for action in ("multiply", "add", "shift")})
-        if scheme == "power_of_two":
+        if scheme == "power_of_two" or not self.requantizer.scheme.multiplies:
             del counts["requantizer", "multiply"]
         if self.adds_row_sums:
             counts["requantizer", "row_sum_add"] = self.groups * self.shape.out_rows * self.shape.depth

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,9 @@ class RequantizerOptions:
 
 class Scheme(ABC):
     """One way of multiplying an integer by a real constant; built once per layer, applied to every output."""
+
+    multiplies: ClassVar[bool] = True
+    """Whether there is a multiplication at all."""
 
     @classmethod
     @abstractmethod

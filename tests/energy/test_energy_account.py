@@ -88,6 +88,7 @@ def test_wider_operands_cost_more_in_every_part_that_has_their_width() -> None:
     wide = account(weight_bits=8, activation_bits=8, accumulator_bits=24).entries(counts)
     pairs = list(zip(narrow, wide, strict=True))
     assert all(one.energy_pj <= other.energy_pj for one, other in pairs)
+    pairs = [(one, other) for one, other in pairs if not one.action.startswith("float_")]  # always float32
     unaffected = {one.component for one, other in pairs if one.energy_pj == other.energy_pj}
     scratchpads = {"activation_scratchpad", "weight_scratchpad", "output_scratchpad"}
     assert unaffected == scratchpads | {"dram", "activation_lut"}

@@ -28,6 +28,12 @@ def wide_images(samples: int) -> tuple[np.ndarray, np.ndarray]:
     return grid.quantize(narrow.astype(np.float64) + 128).astype(np.int16), labels
 
 
+def real_images(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images as the float networks take them: the pixels, 0 to 255."""
+    narrow, labels = images(samples)
+    return (narrow.astype(np.float32) + 128), labels
+
+
 def digits(samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Handwritten digits as int8: the scale is 1/255, the zero point -128."""
     pixels, labels = (

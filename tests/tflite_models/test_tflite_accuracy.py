@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from real_samples import model, wide_images
+from real_samples import model, real_images, wide_images
 
 from hwsim.config.load import load_arch
 from hwsim.readers.read import read_workload
@@ -21,3 +21,19 @@ def test_16_bit_activations() -> None:
     result = simulate(spec, chosen, engine="functional", with_data=False)
     assert result.accuracy == 672 / 761
     assert result.totals["overflow_events"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "right"),
+    [
+        ("resnet8_dynamic_wi8_afp32", "xnnpack", 672),  # 88.30 %, LiteRT's default
+        ("resnet8_dynamic_wi8_afp32", "litert_reference", 673),
+        ("resnet8_weight_only_wi8_afp32", "litert_reference", 674),  # 88.57 %
+    ],
+)
+def test_real_activations(name: str, profile: str, right: int) -> None:
+    inputs, labels = real_images(761)
+    chosen = choose_samples(read_workload(model(name)), inputs=inputs, labels=labels)
+    spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}", "scratchpads.outputs.capacity_bytes=262144"])
+    result = simulate(spec, chosen, engine="functional", with_data=False)
+    assert result.accuracy == right / 761

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.operators.matmul import activate
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.operators.windows import image
 from hwsim.network.tensor import Shape
@@ -35,6 +36,11 @@ class _Binary(QuantizedOperator):
             raise ConfigError(f"layer {self.name}: shapes {sizes} do not go together") from None
 
 
+def _kind(operands: Operands) -> str:
+    """Return what the name of an action begins with: nothing for codes."""
+    return "float_" if operands.are_real else ""
+
+
 def _aligned(values: Sequence[Values]) -> list[Values]:
     """Give operands as many dimensions, behind the axis of samples."""
     most = max(one.ndim for one in values)
@@ -50,6 +56,7 @@ class Add(_Binary):
     """Whether 16-bit operands whose scales are all powers of two are only shifted, where a profile does so."""
 
     actions: ClassVar[Mapping[str, int]] = {"add": 1, "multiply": 3, "shift": 3}
+    real_actions: ClassVar[Mapping[str, int]] = {"float_add": 1}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`elementwise.build_add`."""
@@ -64,12 +71,18 @@ class Add(_Binary):
         )
         return rule.apply(*_aligned(values))
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Add or subtract."""
+        first, second = _aligned(values)
+        return activate(first - second if self.subtract else first + second, self.activation)
+
 
 @dataclass(frozen=True)
 class Mul(_Binary):
     """``a b``."""
 
     actions: ClassVar[Mapping[str, int]] = {"multiply": 2, "shift": 1}
+    real_actions: ClassVar[Mapping[str, int]] = {"float_multiply": 1}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`elementwise.build_mul`."""
@@ -77,6 +90,11 @@ class Mul(_Binary):
             operands.profile, operands.grid(0), operands.grid(1), operands.output, self.activation
         )
         return rule.apply(*_aligned(values))
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Multiply."""
+        first, second = _aligned(values)
+        return activate(first * second, self.activation)
 
 
 @dataclass(frozen=True)
@@ -103,7 +121,7 @@ class Requantize(_Unary):
 class Quantize(_Unary):
     """Reals in float32 to codes."""
 
-    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "add": 1}
+    actions: ClassVar[Mapping[str, int]] = {"float_multiply": 1, "add": 1}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`convert.quantize`."""
@@ -114,7 +132,7 @@ class Quantize(_Unary):
 class Dequantize(_Unary):
     """Codes to reals in float32."""
 
-    actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "add": 1}
+    actions: ClassVar[Mapping[str, int]] = {"add": 1, "float_multiply": 1}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`convert.dequantize`."""
@@ -128,10 +146,15 @@ class QuantizedRectify(_Unary):
     activation: TfliteActivation = "relu"
 
     actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "shift": 1, "compare": 2}
+    real_actions: ClassVar[Mapping[str, int]] = {"float_compare": 2}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`rectify.rectify`."""
         return rectify.rectify(operands.profile, self.activation, values[0], operands.source, operands.output)
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Clamp."""
+        return activate(values[0], self.activation)
 
 
 @dataclass(frozen=True)
@@ -141,10 +164,16 @@ class LeakyRelu(_Unary):
     slope: float = 0.0
 
     actions: ClassVar[Mapping[str, int]] = {"multiply": 1, "shift": 1, "compare": 1}
+    real_actions: ClassVar[Mapping[str, int]] = {"float_multiply": 1, "float_compare": 1}
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`rectify.leaky_rectify`."""
         return rectify.leaky_rectify(operands.profile, self.slope, values[0], operands.source, operands.output)
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Multiply what is negative."""
+        (real,) = values
+        return np.where(real > 0, real, real * real.dtype.type(np.float32(self.slope)))
 
 
 @dataclass(frozen=True)
@@ -169,13 +198,20 @@ class Pool2d(QuantizedOperator):
         pixels = values[0].reshape(len(values[0]), *values[0].shape[-3:])
         return pool(pixels, self.window, *activation_clamp(operands.output, self.activation))
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """`pooling.real_average_pool`, `pooling.real_max_pool`."""
+        (real,) = values
+        pool = pooling.real_average_pool if self.average else pooling.real_max_pool
+        pooled = pool(real.reshape(len(real), *real.shape[-3:]), self.window)
+        return activate(pooled.reshape(len(real), *self.output_shape(real.shape[1:])), self.activation)
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One add or comparison for every element of a window but the first; a multiplication for the average."""
-        outputs = operands.outputs
+        outputs, kind = operands.outputs, _kind(operands)
         taps = outputs * (self.window.height * self.window.width - 1)
         if not self.average:
-            return Counts({("vector_unit", "compare"): taps})
-        return Counts({("vector_unit", "add"): taps, ("vector_unit", "multiply"): outputs})
+            return Counts({("vector_unit", f"{kind}compare"): taps})
+        return Counts({("vector_unit", f"{kind}add"): taps, ("vector_unit", f"{kind}multiply"): outputs})
 
 
 @dataclass(frozen=True)
@@ -196,9 +232,17 @@ class Mean(QuantizedOperator):
         found = pooling.mean(operands.profile, values[0], axes, operands.source, operands.output)
         return found.reshape(-1, *operands.output_shape)
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Take the mean."""
+        axes = tuple(axis + 1 for axis in self.axes)
+        return values[0].mean(axis=axes, keepdims=self.keeps_axes, dtype=values[0].dtype)
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:
         """An add for every element of the input, a multiplication and a shift for every one of the output."""
         outputs = operands.outputs
+        if operands.are_real:
+            adds = ("vector_unit", "float_add"), int(np.prod(shapes[0]))
+            return Counts(dict([adds, (("vector_unit", "float_multiply"), outputs)]))
         return Counts(
             {
                 ("vector_unit", "add"): int(np.prod(shapes[0])),

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwsim.counts import Counts
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
+from hwsim.network.operators.real import (
+    EXPONENTIAL_ADDS,
+    EXPONENTIAL_MULTIPLICATIONS,
+    RECIPROCAL_ADDS,
+    RECIPROCAL_MULTIPLICATIONS,
+)
 from hwsim.network.steps import VectorOrLut
 from hwsim.network.tensor import Shape
+from hwsim.numerics.lut import FUNCTIONS
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction, nonlinear_table
 from hwsim.numerics.tflite.softmax import build_softmax
 
@@ -39,8 +48,18 @@ class TableFunction(QuantizedOperator):
         """`nonlinear_table`."""
         return nonlinear_table(self.function, operands.profile, operands.source, operands.output).look_up(values[0])
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Evaluate the function itself."""
+        name = "sigmoid" if self.function == "logistic" else "tanh"
+        return FUNCTIONS[name](values[0].astype(np.float64)).astype(values[0].dtype)
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
-        """One look-up an element; two of 16-bit codes, between whose entries the unit interpolates."""
+        """One look-up an element; two of 16-bit codes, between whose entries the unit interpolates.
+
+        Of reals an exponential, an addition and a reciprocal.
+        """
+        if operands.are_real:
+            return _exponentials(operands.outputs, reciprocals=operands.outputs)
         return Counts({("activation_lut", "lookup"): operands.outputs * _entries(operands)})
 
 
@@ -58,11 +77,19 @@ class Softmax(QuantizedOperator):
         """`build_softmax`."""
         return build_softmax(operands.profile, operands.source, operands.output, self.beta).apply(values[0])
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Evaluate the function itself."""
+        (real,) = values
+        exponentials = np.exp((real - real.max(axis=-1, keepdims=True)) * real.dtype.type(self.beta))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """Greatest, difference, exponential by look-up, sum and scaling for each element; one reciprocal a row.
 
         16-bit codes take two entries a look-up, and their differences are rescaled to the table's grid.
         """
+        if operands.are_real:
+            return self._real_work(operands)
         elements, entries = operands.outputs, _entries(operands)
         multiplications = elements * entries
         return Counts(
@@ -74,3 +101,19 @@ class Softmax(QuantizedOperator):
                 ("activation_lut", "lookup"): entries * (elements + elements // operands.output_shape[-1]),
             }
         )
+
+    def _real_work(self, operands: Operands) -> Counts:
+        """The greatest, its difference and beta, an exponential and a scaling for each element; a reciprocal a row."""
+        elements = operands.outputs
+        actions = _exponentials(elements, reciprocals=elements // operands.output_shape[-1])
+        actions["vector_unit", "float_compare"] += elements
+        actions["vector_unit", "float_add"] += elements
+        actions["vector_unit", "float_multiply"] += 2 * elements
+        return actions
+
+
+def _exponentials(exponentials: int, *, reciprocals: int) -> Counts:
+    """Return the actions of exponentials, each with an addition after it, and of reciprocals."""
+    multiplications = EXPONENTIAL_MULTIPLICATIONS * exponentials + RECIPROCAL_MULTIPLICATIONS * reciprocals
+    adds = (EXPONENTIAL_ADDS + 1) * exponentials + RECIPROCAL_ADDS * reciprocals
+    return Counts({("vector_unit", "float_multiply"): multiplications, ("vector_unit", "float_add"): adds})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from hwsim.numerics.zero_point import folded_constants
 
 NARROW_BITS = 8  # activations up to here have 32-bit biases in TensorFlow Lite, wider ones 64-bit biases
 SUM_BITS = 32  # of an output that keeps the sums as they are
+RealArray = np.ndarray[Any, Any]
 REAL_RANGES: dict[TfliteActivation, tuple[float | None, float | None]] = {
     "none": (None, None),
     "relu": (0.0, None),
@@ -77,15 +78,18 @@ class MatmulOperator(Operator):
 
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Multiply, add the bias, apply the activation."""
-        (values,) = inputs
+        bias = None if self.bias is None else np.asarray(constants[self.bias].data, np.float64)
+        return self.products(inputs[0], np.asarray(constants[self.weight].data, np.float64), bias)
+
+    def products(self, values: FloatArray, weight: FloatArray, bias: FloatArray | None) -> FloatArray:
+        """Return the output (samples, *output shape) for an input, weights and a bias, in float64."""
         samples = values.shape[0]
         padded = np.concatenate([values.reshape(samples, -1), np.zeros((samples, 1))], axis=1)
-        weight = np.asarray(constants[self.weight].data, np.float64)
         elements, matrices = as_gather(self.gather(values.shape[1:])), self.weight_matrix(weight)
         products = [padded[:, elements.indices(group)] @ matrices[group] for group in range(self.groups)]
         outputs = np.concatenate(products, axis=2)
-        if self.bias is not None:
-            outputs = outputs + np.asarray(constants[self.bias].data, np.float64)
+        if bias is not None:
+            outputs = outputs + bias
         return activate(outputs, self.activation).reshape(samples, *self.output_shape(values.shape[1:]))
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> MatmulStep:
@@ -166,6 +170,6 @@ def _generic(layer: str, activation: TfliteActivation) -> Activation:
     return activation
 
 
-def activate(values: FloatArray, activation: TfliteActivation) -> FloatArray:
-    """Apply a fused activation to reals."""
+def activate(values: RealArray, activation: TfliteActivation) -> RealArray:
+    """Apply a fused activation to reals, in their precision."""
     return np.clip(values, *REAL_RANGES[activation])

@@ -18,9 +18,14 @@ from hwsim.numerics.tflite.convert import pad_code
 
 @dataclass(frozen=True)
 class _Moves(QuantizedOperator):
-    """One move for every element of the output."""
+    """One move for every element of the output, of codes and reals alike."""
 
     actions: ClassVar[Mapping[str, int]] = {"move": 1}
+    real_actions: ClassVar[Mapping[str, int]] = {"float_move": 1}
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+        """Move."""
+        return self.real_values(values)
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,9 @@ class Reshape(_Moves):
             raise ConfigError(f"layer {self.name}: shape {list(shapes[0])} cannot become {list(self.shape)}")
         return self.shape
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+    def real_values(self, values: Sequence[Values]) -> Values:
         """Change the shape."""
-        return values[0].reshape(-1, *operands.output_shape)
+        return values[0].reshape(-1, *self.shape)
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:  # noqa: ARG002
         """Nothing to compute: tensors lie flat anyway."""
@@ -58,7 +63,7 @@ class Transpose(_Moves):
             raise ConfigError(f"layer {self.name}: order {list(self.order)} of {len(shapes[0])} axes")
         return tuple(shapes[0][axis] for axis in self.order)
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+    def real_values(self, values: Sequence[Values]) -> Values:
         """Permute the axes."""
         return values[0].transpose(0, *(axis + 1 for axis in self.order))
 
@@ -79,6 +84,10 @@ class Pad(_Moves):
         """Surround with the zero point."""
         return np.pad(values[0], [(0, 0), *self.amounts], constant_values=pad_code(operands.source))
 
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Surround with zeros."""
+        return np.pad(values[0], [(0, 0), *self.amounts])
+
 
 @dataclass(frozen=True)
 class Slice(_Moves):
@@ -96,10 +105,11 @@ class Slice(_Moves):
         shape[self.axis] = self.size
         return tuple(shape)
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+    def real_values(self, values: Sequence[Values]) -> Values:
         """Cut the part out."""
         part = np.arange(self.begin, self.begin + self.size)
-        return values[0].take(part, axis=self.axis + 1).reshape(-1, *operands.output_shape)
+        taken = values[0].take(part, axis=self.axis + 1)
+        return taken.reshape(-1, *self.output_shape(values[0].shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,7 @@ class Concatenation(_Moves):
             raise ConfigError(f"layer {self.name}: shapes {[list(shape) for shape in shapes]} do not go together")
         return (*first[: self.axis], sum(shape[self.axis] for shape in shapes), *first[self.axis + 1 :])
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+    def real_values(self, values: Sequence[Values]) -> Values:
         """Put them side by side."""
         return np.concatenate(_repeated(values), axis=self.axis + 1)
 
@@ -143,7 +153,7 @@ class Pack(_Moves):
             raise ConfigError(f"layer {self.name}: shapes {[list(shape) for shape in shapes]}; allowed: one shape")
         return (*shapes[0][: self.axis], len(shapes), *shapes[0][self.axis :])
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+    def real_values(self, values: Sequence[Values]) -> Values:
         """Stack them."""
         return np.stack(_repeated(values), axis=self.axis + 1)
 

@@ -232,6 +232,11 @@ class InFloat32(OnnxOperator):
         """The LUT if look-ups are all that it takes."""
         return "activation_lut" if {unit for unit, _ in self.actions_once} == {"activation_lut"} else "vector_unit"
 
+    @property
+    def real_unit(self) -> VectorOrLut:
+        """The same."""
+        return self.unit
+
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """What the file's operators make of it."""
         return self.shape
@@ -243,8 +248,12 @@ class InFloat32(OnnxOperator):
             value.astype(np.float32) if grid is None else dequantize(value, grid)
             for value, grid in zip(values, grids, strict=True)
         ]
-        result = self.body(reals)
+        result = self.real_values(reals)
         return result if operands.output_grid is None else quantize(result, operands.output)
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Compute."""
+        return self.body([value.astype(np.float32) for value in values])
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One sample's actions."""

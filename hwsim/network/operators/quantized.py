@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +13,6 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.steps import FunctionStep, Step, VectorOrLut
 from hwsim.network.tensor import Shape, Tensor
-from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
@@ -42,6 +40,11 @@ class Operands:
         if self.options.profile is None:
             raise UnsupportedError("needs a rounding profile")
         return self.options.profile
+
+    @property
+    def are_real(self) -> bool:
+        """Whether neither an operand nor the output is quantized."""
+        return self.output_grid is None and not any(self.grids)
 
     @property
     def outputs(self) -> int:
@@ -78,6 +81,9 @@ class QuantizedOperator(Operator):
     actions: ClassVar[Mapping[str, int]] = {}
     """Actions of the vector unit for one element of the output."""
 
+    real_actions: ClassVar[Mapping[str, int]] = {}
+    """The same where operands and output are reals."""
+
     @property
     def constants(self) -> tuple[str, ...]:
         """The operands that are no inputs."""
@@ -88,22 +94,40 @@ class QuantizedOperator(Operator):
         """The unit that computes it."""
         return "vector_unit"
 
-    @abstractmethod
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
-        """Return the output (samples, *output shape) for operands (samples, *shape), constants as one sample."""
+    @property
+    def real_unit(self) -> VectorOrLut:
+        """The unit that computes it where operands and output are reals."""
+        return "vector_unit"
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+        """Return the output (samples, *output shape) for operands (samples, *shape), constants as one sample.
+
+        Raises:
+            UnsupportedError: there is no arithmetic of codes.
+        """
+        raise UnsupportedError("has no arithmetic of codes")
+
+    def real_values(self, values: Sequence[Values]) -> Values:  # noqa: ARG002
+        """As `integer_values` where operands and output are reals, in the precision of the operands.
+
+        Raises:
+            UnsupportedError: there is no arithmetic of reals.
+        """
+        raise UnsupportedError("has no values in floating point")
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """Return the actions for one sample."""
-        outputs = operands.outputs
-        return Counts({("vector_unit", action): count * outputs for action, count in self.actions.items()})
+        outputs, actions = operands.outputs, self.real_actions if operands.are_real else self.actions
+        return Counts({("vector_unit", action): count * outputs for action, count in actions.items()})
 
-    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
-        """Refuse.
-
-        Raises:
-            UnsupportedError: always; there are only codes.
-        """
-        raise UnsupportedError(f"layer {self.name}: comes from a file of integers and has no values in floating point")
+    def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
+        """Compute with reals; constants are what their codes stand for."""
+        given: dict[str, Values] = dict(zip(self.inputs, inputs, strict=True))
+        values = [given[name] if name in given else _real_constant(constants[name]) for name in self.operands]
+        try:
+            return self.real_values(values)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"layer {self.name}: {error}") from None
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Bind constants and quantizations."""
@@ -115,18 +139,21 @@ class QuantizedOperator(Operator):
             options,
         )
         shapes = [tensors[name].shape for name in self.operands]
-        inputs = tuple(name for name in self.operands if tensors[name].data is None)
+        inputs = tuple(name for name in self.operands if name in self.inputs)
         input_shapes = tuple(tensors[name].shape for name in inputs)
         try:
-            function = _Bound(self, operands, [_constant(tensors[name]) for name in self.operands])
+            function = _Bound(
+                self, operands, [None if name in inputs else _constant(tensors[name]) for name in self.operands]
+            )
             if options.has_values:  # what fails, fails before a run
-                function(*(np.zeros((1, *shape), np.int64) for shape in input_shapes))
+                function(*(_zeros(tensors[name]) for name in inputs))
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {problem}" for problem in error.problems) from None
         except UnsupportedError as error:
             raise UnsupportedError(f"layer {self.name}: {error}") from None
         actions = self.work(shapes, operands)
-        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, self.unit)
+        unit = self.real_unit if operands.are_real else self.unit
+        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +162,30 @@ class _Bound:
 
     operator: QuantizedOperator
     operands: Operands
-    constants: Sequence[IntArray | None]
+    constants: Sequence[Values | None]
 
     def __call__(self, *inputs: Values) -> Values:
         rest = iter(inputs)
         values = [next(rest) if one is None else one for one in self.constants]
+        if self.operands.are_real:
+            return self.operator.real_values(values)
         return self.operator.integer_values(values, self.operands)
 
 
-def _constant(tensor: Tensor) -> IntArray | None:
-    return None if tensor.data is None else np.asarray(tensor.data, np.int64)[np.newaxis]
+def _zeros(tensor: Tensor) -> Values:
+    """Return one sample of zeros: codes, or reals."""
+    return np.zeros((1, *tensor.shape), np.float32 if tensor.quantization is None else np.int64)
+
+
+def _constant(tensor: Tensor) -> Values | None:
+    if tensor.data is None:
+        return None
+    kind = np.float32 if np.issubdtype(tensor.data.dtype, np.floating) else np.int64
+    return tensor.data.astype(kind)[np.newaxis]
+
+
+def _real_constant(tensor: Tensor) -> Values:
+    """Return a constant's reals as one sample, in float64."""
+    grid = tensor.quantization
+    values = np.asarray(tensor.data, np.float64) if grid is None else grid.dequantize(np.asarray(tensor.data, np.int64))
+    return values[np.newaxis]

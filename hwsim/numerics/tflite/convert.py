@@ -9,7 +9,7 @@ from hwsim.numerics.formats import IntArray
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import round_half_away
 from hwsim.numerics.tflite.multipliers import multiply_double, multiply_double_half_up, quantize_multiplier
-from hwsim.numerics.tflite.profiles import Profile, check_profile
+from hwsim.numerics.tflite.profiles import LITERT, PROFILES, Profile, check_profile
 from hwsim.numerics.tflite.scales import Float32Array, double_product, float32
 
 VECTOR_CODES = 16  # codes that LiteRT's requantization kernel computes at once
@@ -81,12 +81,16 @@ def dequantize(profile: Profile, codes: IntArray, source: Quantization) -> Float
     """Return ``S (q - Z)`` in float32.
 
     ``litert_optimized`` on x86 returns ``S q - S Z`` for 8-bit codes, each step in float32, in whole blocks of 8
-    codes; each entry of the first axis is one run of the kernel.
+    codes; each entry of the first axis is one run of the kernel. Samples are the first axis of ``codes``, which the
+    axis of a scale per channel does not count.
 
     Source: ``Dequantize`` in TensorFlow Lite's ``kernels/internal/reference/dequantize.h`` and
     ``kernels/internal/optimized/optimized_ops.h``.
     """
-    check_profile(profile, "dequantize")
+    check_profile(profile, "dequantize" if source.axis is None else "dequantization per channel", _dequantizers(source))
+    if source.axis is not None:
+        sizes = [-1 if axis == source.axis + 1 else 1 for axis in range(codes.ndim)]
+        return (codes - source.zero_point.reshape(sizes)).astype(np.float32) * float32(source.scale).reshape(sizes)
     scale, zero_point = float32(source.scale), int(source.zero_point)
     real = (codes - zero_point).astype(np.float32) * scale
     if profile == "litert_optimized" and source.format.bits == 8:
@@ -95,6 +99,11 @@ def dequantize(profile: Profile, codes: IntArray, source: Quantization) -> Float
         result[:, :whole] = rows[:, :whole].astype(np.float32) * scale + np.float32(-zero_point) * scale
         real = result.reshape(codes.shape)
     return real
+
+
+def _dequantizers(source: Quantization) -> tuple[Profile, ...]:
+    """Return the profiles that dequantize such codes: ``tflm`` knows one scale only."""
+    return PROFILES if source.axis is None else LITERT
 
 
 def pad_code(source: Quantization) -> int:

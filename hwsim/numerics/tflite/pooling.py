@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hwsim.numerics.tflite.profiles import Profile, check_profile
 from hwsim.numerics.tflite.scales import double_product, float32
 
 Padding = Literal["same", "valid"]
+RealArray = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Window:
             _out_size(width, self.width, self.stride_x, self.padding),
         )
 
-    def taps(self, padded: IntArray, height: int, width: int) -> Iterator[IntArray]:
+    def taps(self, padded: RealArray, height: int, width: int) -> Iterator[RealArray]:
         """Yield, for each place in the window, what all windows see there; ``padded`` is `pad`'s result."""
         out_height, out_width = self.out_size(height, width)
         for y, x in itertools.product(range(self.height), range(self.width)):
@@ -44,7 +45,7 @@ class Window:
             cols = slice(x, x + (out_width - 1) * self.stride_x + 1, self.stride_x)
             yield padded[:, rows, cols]
 
-    def pad(self, codes: IntArray, fill: int) -> IntArray:
+    def pad(self, codes: RealArray, fill: float) -> RealArray:
         """Surround ``codes`` with ``fill`` as far as the windows reach."""
         height, width = codes.shape[1:3]
         rows = padding_amounts(height, self.height, self.stride_y, 1, self.padding)
@@ -87,6 +88,19 @@ def max_pool(codes: IntArray, window: Window, low: int, high: int) -> IntArray:
     """
     padded = window.pad(codes, np.iinfo(np.int32).min)
     return np.clip(_reduce(window, padded, codes.shape[1:3], np.maximum), low, high)
+
+
+def real_average_pool(values: RealArray, window: Window) -> RealArray:
+    """Return the mean of each window's valid reals, in their precision."""
+    height, width = values.shape[1:3]
+    total = _reduce(window, window.pad(values, 0), (height, width), np.add)
+    ones = window.pad(np.ones((1, height, width, 1), values.dtype), 0)
+    return total / _reduce(window, ones, (height, width), np.add)
+
+
+def real_max_pool(values: RealArray, window: Window) -> RealArray:
+    """Return each window's greatest valid real."""
+    return _reduce(window, window.pad(values, -np.inf), values.shape[1:3], np.maximum)
 
 
 def mean(
@@ -137,8 +151,8 @@ def _out_size(size: int, kernel: int, stride: int, padding: Padding) -> int:
 
 
 def _reduce(
-    window: Window, padded: IntArray, size: tuple[int, ...], combine: Callable[[IntArray, IntArray], IntArray]
-) -> IntArray:
+    window: Window, padded: RealArray, size: tuple[int, ...], combine: Callable[[RealArray, RealArray], RealArray]
+) -> RealArray:
     taps = window.taps(padded, size[0], size[1])
     result = next(taps).copy()
     for tap in taps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,6 +217,8 @@ class Float32Product(_RealScale):
 
 class RawSums(Scheme):
     """No multiplication: sums leave as 32-bit integers."""
+
+    multiplies: ClassVar[bool] = False
 
     @classmethod
     def build(

@@ -22,14 +22,18 @@ from hwsim.network.operators.arithmetic import (
 from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
 from hwsim.network.operators.dense import RowsDense
 from hwsim.network.operators.functions import Softmax, TableFunction
+from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
-from hwsim.network.tensor import Shape
+from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation
+from hwsim.readers.tflite.lstm import build_lstm
+from hwsim.readers.tflite.reals import build_real_product
 from hwsim.readers.tflite.source import Source
 from hwsim.readers.tflite.types import PACKED, REAL, check_types
 
+LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 MAX_WINDOW_ELEMENTS = 1 << 26
 MAX_POOL_WINDOW = 1 << 16
 
@@ -39,7 +43,7 @@ Builder = Callable[[Source], Built]
 
 
 def _kernel(source: Source) -> Shape:
-    shape = source.constant(1).shape
+    shape = source.tensor(1).shape
     if len(shape) != 4 or min(shape) < 1:
         raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: four sizes")
     return shape
@@ -110,7 +114,7 @@ def _depthwise_conv_2d(source: Source) -> Built:
 
 def _fully_connected(source: Source) -> Built:
     """Weights lie as (units, depth)."""
-    shape = source.constant(1).shape
+    shape = source.tensor(1).shape
     if len(shape) != 2 or min(shape) < 1:
         raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: two sizes")
     if source.number("WeightsFormat"):
@@ -242,6 +246,12 @@ def _quantize(source: Source) -> Built:
     return [(Quantize if from_real else Requantize)(*_first(source))]
 
 
+def _dequantize(source: Source) -> Built:
+    """Of a constant, too: its codes are read from DRAM whenever the network runs."""
+    only = (str(source.tensor(0).index),)
+    return [Dequantize(source.name, only, source.output, only)]
+
+
 def _rectify(activation: TfliteActivation) -> Builder:
     return lambda source: [QuantizedRectify(*_first(source), activation)]
 
@@ -267,7 +277,7 @@ BUILDERS: dict[str, Builder] = {
     "CONCATENATION": _concatenation,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
-    "DEQUANTIZE": lambda source: [Dequantize(*_first(source))],
+    "DEQUANTIZE": _dequantize,
     "EXPAND_DIMS": _reshape,
     "FULLY_CONNECTED": _fully_connected,
     "LEAKY_RELU": _leaky_relu,
@@ -293,15 +303,20 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
-def build(source: Source) -> Built:
-    """Return the operators of the network that do what one of the file does.
+def build(source: Source) -> tuple[Sequence[Operator], Sequence[Tensor]]:
+    """Return the operators of the network that do what one of the file does, and tensors that only they know.
 
     Raises:
         UnsupportedError: the operator, or a type of its tensors, is not supported.
         ConfigError: its tensors or options make no sense.
     """
+    if source.operator.kind == LSTM:
+        return build_lstm(source)
     builder = BUILDERS.get(source.operator.kind)
     if builder is None:
         raise UnsupportedError(f"{source.operator.label}: no such operator here")
     check_types(source)
-    return builder(source)
+    operators = builder(source)
+    if isinstance(operators[0], MatmulOperator) and source.tensor(0).dtype == REAL:
+        return build_real_product(source, operators[0])
+    return operators, []

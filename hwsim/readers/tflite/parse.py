@@ -57,7 +57,10 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "CONCATENATION": ("ConcatenationOptions", ("Axis", *_ACTIVATED)),
     "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATED, *_ACTIVATED)),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, *_DILATED, "DepthMultiplier", *_ACTIVATED)),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", (*_ACTIVATED, "WeightsFormat", "KeepNumDims")),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        (*_ACTIVATED, "WeightsFormat", "KeepNumDims", "AsymmetricQuantizeInputs"),
+    ),
     "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
     "MAX_POOL_2D": _POOL,
     "MEAN": ("ReducerOptions", ("KeepDims",)),

@@ -15,17 +15,18 @@ from hwsim.network.operator import Operator
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import RowsDense
 from hwsim.network.operators.matmul import MatmulOperator
-from hwsim.network.tensor import Shape, Tensor
+from hwsim.network.operators.real import RealProduct
+from hwsim.network.tensor import Shape, Tensor, Values
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.tflite.builders import build
-from hwsim.readers.tflite.lstm import build_lstm
 from hwsim.readers.tflite.model import FileModel, FileTensor
 from hwsim.readers.tflite.parse import parse_file
+from hwsim.readers.tflite.reals import weight_order
 from hwsim.readers.tflite.source import Source
+from hwsim.readers.tflite.types import REAL
 from hwsim.readers.workload import Workload
 
-LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 _FORMATS = {"INT4": IntFormat(4), "INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
 
 
@@ -53,11 +54,8 @@ def _network(model: FileModel, name: str) -> Network:
     runs: list[str] = []
     for one in model.operators:
         try:
-            if one.kind == LSTM:
-                built, between = build_lstm(Source(model, one))
-                tensors |= {tensor.name: tensor for tensor in between}
-            else:
-                built = list(build(Source(model, one)))
+            built, between = build(Source(model, one))
+            tensors |= {tensor.name: tensor for tensor in between}
             runs.append(one.kind)
         except UnsupportedError as error:
             problems.append(str(error))
@@ -84,8 +82,13 @@ def _tensor(found: FileTensor) -> Tensor:
     """Return a tensor with its codes and its quantization; one without scales is real, or a list of numbers."""
     if found.data is None and 0 in found.shape:
         raise ConfigError(f"tensor {found.index}: shape {list(found.shape)}; allowed: sizes of 1 or more")
-    data = None if found.data is None else np.asarray(found.data, np.int64)
-    return Tensor(str(found.index), found.shape, data, _quantization(found))
+    return Tensor(str(found.index), found.shape, _data(found), _quantization(found))
+
+
+def _data(found: FileTensor) -> Values | None:
+    if found.data is None:
+        return None
+    return np.asarray(found.data, np.float64) if found.dtype == REAL else np.asarray(found.data, np.int64)
 
 
 def _quantization(found: FileTensor) -> Quantization | None:
@@ -110,9 +113,7 @@ def _laid_out(operator: Operator, tensors: dict[str, Tensor]) -> Operator:
     weight = tensors[operator.weight]
     if weight.quantization is None or tensors[operator.input].quantization is None:
         raise ConfigError(f"layer {operator.name}: input or weights without a scale")
-    order = (1, 0) if isinstance(operator, RowsDense) else (1, 2, 3, 0)
-    if operator.product == "depthwise_convolution":
-        order = (1, 2, 0, 3)
+    order = weight_order(operator)
     channels = order[-1]
     axis = weight.quantization.axis
     if axis is not None and axis != channels:
@@ -138,9 +139,10 @@ def _check_shape(operator: Operator, tensors: dict[str, Tensor]) -> None:
     """Refuse an output of another shape than the operator gives it."""
     shapes = _operand_shapes(operator, tensors)
     expected, found = operator.output_shape(*shapes), tensors[operator.output].shape
-    if isinstance(operator, Conv2d):
+    like = operator.like if isinstance(operator, RealProduct) else operator
+    if isinstance(like, Conv2d):
         expected = (1, *expected)
-    if isinstance(operator, RowsDense):
+    if isinstance(like, RowsDense):
         found = (int(np.prod(found[:-1])), found[-1] if found else 1)
     if expected != found:
         raise ConfigError(f"layer {operator.name}: output of shape {list(found)}; allowed: {list(expected)}")

@@ -11,8 +11,8 @@ from hwsim.readers.tflite.source import Source
 REAL = "FLOAT32"
 NARROW, WIDE, PACKED = "INT8", "INT16", "INT4"
 CODES = (NARROW, WIDE)
-WEIGHTS = {NARROW: (NARROW, PACKED), WIDE: (NARROW,)}
-BIASES = {NARROW: ("INT32",), WIDE: ("INT64",)}
+WEIGHTS = {NARROW: (NARROW, PACKED), WIDE: (NARROW,), REAL: (NARROW, REAL)}
+BIASES = {NARROW: ("INT32",), WIDE: ("INT64",), REAL: (REAL,)}
 PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 CHANGES = ("QUANTIZE", "DEQUANTIZE", "SOFTMAX")  # operators that may write another type than they read
 
@@ -30,9 +30,10 @@ def check_types(source: Source) -> None:
     for found in (*inputs, *outputs):
         if found.is_variable:
             raise UnsupportedError(f"{source.operator.label}: tensor {found.index} keeps its value from run to run")
-    _check(source, inputs, (*CODES, REAL) if kind == "QUANTIZE" else CODES)
-    _check(source, outputs, (REAL,) if kind == "DEQUANTIZE" else CODES)
-    if kind in CHANGES:
+    _check(source, inputs, CODES if kind == "DEQUANTIZE" else (*CODES, REAL))
+    _check(source, outputs, (REAL,) if kind == "DEQUANTIZE" else (*CODES, REAL))
+    reals = {found.dtype == REAL for found in (*inputs, *outputs)}
+    if kind in CHANGES and (kind != "SOFTMAX" or len(reals) == 1):
         return
     if inputs:
         _check(source, (*inputs, *outputs), (inputs[0].dtype,))
@@ -46,10 +47,14 @@ def _check_constants(source: Source, dtype: str) -> None:
     """Check the constants that stand for reals; the others are lists of numbers."""
     constants = [source.model.tensors[int(name)] for name in source.operands if name not in source.inputs]
     if source.operator.kind in PRODUCTS:
-        _check(source, constants[:1], WEIGHTS[dtype])
-        _check(source, constants[1:], BIASES[dtype])
+        if dtype != REAL:
+            source.constant(1)
+        weights = [found for found in constants if found is source.tensor(1)]
+        _check(source, weights, WEIGHTS[dtype])
+        _check(source, [found for found in constants if found not in weights], BIASES[dtype])
         return
-    _check(source, [found for found in constants if found.scales.size], (dtype,))
+    standing = [found for found in constants if found.scales.size or found.dtype == REAL]
+    _check(source, standing, (dtype,))
 
 
 def _check(source: Source, tensors: Sequence[FileTensor], allowed: tuple[str, ...]) -> None:
