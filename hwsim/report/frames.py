@@ -22,13 +22,15 @@ class SweepFrames:
     """A sweep's results.
 
     ``points`` has the columns of ``points.csv``; ``layers``, ``energy`` and ``overflows`` those of a run's
-    frames behind the column ``point``. Failed points are in ``points`` only.
+    frames behind the column ``point``. Failed points are in ``points`` only. ``dram_bytes_per_cycle`` is the bandwidth
+    of each point's DRAM, by its number.
     """
 
     points: pd.DataFrame
     layers: pd.DataFrame
     energy: pd.DataFrame
     overflows: pd.DataFrame
+    dram_bytes_per_cycle: Mapping[int, int]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -48,6 +50,7 @@ class SweepFrames:
             layers=_layers_frame(points, LAYER_COLUMNS, lambda layer: [layer.figures()]),
             energy=_layers_frame(points, ENERGY_COLUMNS, LayerResult.energy_rows),
             overflows=_layers_frame(points, OVERFLOW_COLUMNS, LayerResult.overflow_rows),
+            dram_bytes_per_cycle={stored.place.point: _bandwidth(stored) for stored in points},
         )
 
     @property
@@ -58,6 +61,10 @@ class SweepFrames:
     def of_point(self, frame: pd.DataFrame, point: int) -> pd.DataFrame:
         """Return the rows of ``frame`` that belong to one point."""
         return frame[frame["point"] == point]
+
+
+def _bandwidth(stored: StoredPoint) -> int:
+    return int(stored.config["dram"]["bytes_per_cycle"])
 
 
 def _points_frame(points: Sequence[StoredPoint]) -> pd.DataFrame:

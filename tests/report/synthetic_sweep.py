@@ -42,7 +42,7 @@ def architecture(**array: Any) -> dict[str, Any]:
         "guard_bits": 8,
         "overflow": "saturate",
     }
-    return {"name": "edge16", "clock_hz": 500e6, "array": resolved | array}
+    return {"name": "edge16", "clock_hz": 500e6, "array": resolved | array, "dram": {"bytes_per_cycle": 8}}
 
 
 def synthetic_layer(name: str, shape: tuple[int, int, int], array: dict[str, Any], seed: int) -> LayerResult:

@@ -67,6 +67,19 @@ def test_latency_per_layer_shows_the_layers_of_the_best_points(plots, frames) ->
     assert data["point"].nunique() == 2
 
 
+def test_roofline_has_each_product_of_the_best_points_below_both_roofs(plots, frames) -> None:
+    data = data_of(plots, "roofline")
+    assert data.groupby("workload").size().to_dict() == {"digits_cnn": 4, "digits_mlp": 3}
+    layer = data[(data["workload"] == "digits_mlp") & (data["layer"] == "logits")].iloc[0]
+    energy = frames.of_point(frames.energy, layer["point"])
+    dram = energy[(energy["layer"] == "logits") & (energy["component"] == "dram")]
+    assert layer["macs_per_byte"] == pytest.approx(320 / (dram["count"].sum() / 8))
+    assert layer["macs_per_cycle"] == pytest.approx(320 / layer["total_cycles"])
+    assert (data["macs_per_cycle"] <= data["most_macs_per_cycle"]).all()
+    assert set(data["most_macs_per_cycle"]) == {256}
+    assert set(data["dram_bytes_per_cycle"]) == {8}
+
+
 def test_energy_per_component_adds_up_to_designs_that_differ_in_width_only(plots, frames) -> None:
     data = data_of(plots, "energy_per_component")
     shown = frames.done.set_index("point").loc[data["point"].unique()]
@@ -115,6 +128,7 @@ def test_one_design_leaves_the_splits_of_latency_and_energy(tmp_path) -> None:
         "energy_against_accuracy": "each workload has one point only",
         "latency_per_layer": None,
         "energy_per_component": None,
+        "roofline": None,
         "overflow_over_guard_bits": "all points have the same guard bits",
         "overflow_map": "no point has an overflow event",
     }

@@ -14,6 +14,7 @@ from hwsim.report.plots.energy_per_component import energy_per_component
 from hwsim.report.plots.latency_per_layer import latency_per_layer
 from hwsim.report.plots.overflow_map import overflow_map
 from hwsim.report.plots.overflow_over_guard_bits import overflow_over_guard_bits
+from hwsim.report.plots.roofline import roofline
 from hwsim.report.plots.sqnr_by_design import sqnr_by_design
 from hwsim.report.style import plot_style
 
@@ -26,6 +27,7 @@ PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "energy_against_accuracy": energy_against_accuracy,
     "latency_per_layer": latency_per_layer,
     "energy_per_component": energy_per_component,
+    "roofline": roofline,
     "overflow_over_guard_bits": overflow_over_guard_bits,
     "overflow_map": overflow_map,
 }
