@@ -9,6 +9,7 @@ from typing import Any
 from hwsim.cli.output import Column, print_facts, print_lines, print_table
 from hwsim.cli.wording import NOTHING, counted, energy, energy_unit, frequency, percent, significant
 from hwsim.results.layer_result import CYCLE_PARTS, LayerResult
+from hwsim.results.points import INTEGER
 from hwsim.results.run_result import RunResult
 
 
@@ -35,7 +36,7 @@ def product_text(out_rows: int, depth: int, out_cols: int, groups: int) -> str:
 
 def array_text(array: dict[str, Any]) -> str:
     """Return what an array is, in a few words."""
-    if array["number_format"] != "integer":
+    if array.get("number_format", INTEGER) != INTEGER:
         operands, sums = array["number_format"], array["accumulator_format"] or "fp32"
         return f"{array['rows']} × {array['cols']} {array['dataflow']}, {operands} operands, {sums} accumulators"
     bits = array["weight_bits"] + array["activation_bits"] + array["guard_bits"]

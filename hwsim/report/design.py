@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from hwsim.results.points import ARRAY_COLUMNS, OUTCOME_COLUMNS, PLACE_COLUMNS
+from hwsim.results.points import ARRAY_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, PLACE_COLUMNS
 
 BITS = "bits"
 """The column that names a point's operand widths; see ``BitsAxis``."""
@@ -21,6 +21,12 @@ REFERENCE = "reference"
 
 MOST_KEYS = 2
 """Swept keys, widths and the array's own left out, that are told apart one by one; more become ``SETTINGS``."""
+
+GAP = "none"
+"""What stands for a value that a point does not have."""
+
+NUMBER_FORMAT = "array.number_format"
+"""The column of what the MACs compute with, where it is swept."""
 
 CAPTION_CHARACTERS = 52
 """How long a line may be that stands under a panel."""
@@ -45,6 +51,8 @@ class BitsAxis:
 
         When the widths of activations follow those of weights (zipped axes), both are one axis.
         """
+        if any((points[name] == GAP).any() for name in _WIDTHS):
+            return None  # floats among them, which have formats instead
         weights_differ, activations_differ = (points[name].nunique() > 1 for name in _WIDTHS)
         if weights_differ and activations_differ and _follows(points):
             return cls("weight_bits", _WIDTHS, _ZIPPED)
@@ -91,7 +99,7 @@ class DesignSpace:
         points, merged = _with_settings(_with_named_gaps(points))
         bits = BitsAxis.of(points)
         names = points["weight_bits"].astype(str) if bits is None else bits.names(points)
-        merged |= set() if bits is None else set(bits.columns)
+        merged |= _told_by_format(points) if bits is None else set(bits.columns)
         differing = [name for name in _design_columns(points) if points[name].nunique(dropna=False) > 1]
         keys = [BITS] * (bits is not None) + [name for name in differing if name not in merged]
         return cls(points.assign(**{BITS: names}), tuple(keys), bits)
@@ -131,6 +139,14 @@ class DesignSpace:
         return value_name(value) if key in ("dataflow", SETTINGS) else f"{key_name(key)} {value_name(value)}"
 
 
+def _told_by_format(points: pd.DataFrame) -> set[str]:
+    """Return the columns of integers that say no more than the number format does: empty for floats."""
+    if NUMBER_FORMAT not in points:
+        return set()
+    values = points.groupby(NUMBER_FORMAT)[list(INTEGER_COLUMNS)].nunique()
+    return {name for name in INTEGER_COLUMNS if (values[name] == 1).all()}
+
+
 def _design_columns(points: pd.DataFrame) -> list[str]:
     fixed = {*PLACE_COLUMNS, *ARRAY_COLUMNS, *OUTCOME_COLUMNS} | _SPEC_ALIASES
     return [*ARRAY_COLUMNS, *(name for name in points.columns if name not in fixed)]
@@ -139,7 +155,7 @@ def _design_columns(points: pd.DataFrame) -> list[str]:
 def _with_named_gaps(points: pd.DataFrame) -> pd.DataFrame:
     """Return the points with ``none`` for what a swept key leaves out: a missing value equals nothing, not itself."""
     gaps = [name for name in _design_columns(points) if points[name].isna().any()]
-    return points.assign(**{name: points[name].astype(object).fillna("none") for name in gaps})
+    return points.assign(**{name: points[name].astype(object).fillna(GAP) for name in gaps})
 
 
 def _with_settings(points: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
@@ -168,7 +184,8 @@ def _short(key: str) -> str:
 
 def key_name(key: str) -> str:
     """Return a column's name as a reader would say it: ``guard bits`` for ``guard_bits``."""
-    return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in key.split("_"))
+    words = key.removeprefix("array.").split("_")
+    return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in words)
 
 
 def value_name(value: Any) -> str:

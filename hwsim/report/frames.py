@@ -58,6 +58,11 @@ class SweepFrames:
         """The points that ran to the end."""
         return self.points[self.points["status"] == "ok"].reset_index(drop=True)
 
+    @property
+    def integers(self) -> pd.DataFrame:
+        """Those of them whose array computes with integers."""
+        return self.done[self.done["weight_bits"].notna()].reset_index(drop=True)
+
     def of_point(self, frame: pd.DataFrame, point: int) -> pd.DataFrame:
         """Return the rows of ``frame`` that belong to one point."""
         return frame[frame["point"] == point]

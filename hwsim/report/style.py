@@ -58,10 +58,15 @@ def plot_style() -> Iterator[None]:
 
 
 def panels(
-    count: int, *, width_inches: float = 4.2, height_inches: float = 3.6, share_y: bool = False
+    count: int,
+    *,
+    width_inches: float = 4.2,
+    height_inches: float = 3.6,
+    share_y: bool = False,
+    columns: int = _PANELS_A_ROW,
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with ``count`` panels, up to three side by side, and room for a legend at the right."""
-    columns = min(count, _PANELS_A_ROW)
+    """Return a figure with ``count`` panels, ``columns`` or fewer side by side, and room for a legend at the right."""
+    columns = min(count, columns)
     rows = ceil(count / columns)
     figure = Figure(figsize=(columns * width_inches + 1.8, rows * height_inches + 0.4), layout="constrained")
     cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(h_pad=0.1, hspace=0.03)

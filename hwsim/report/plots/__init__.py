@@ -12,6 +12,7 @@ from hwsim.report.plots.drawing import Drawing, NotApplicableError, remove_drawi
 from hwsim.report.plots.energy_accuracy import energy_against_accuracy
 from hwsim.report.plots.energy_per_component import energy_per_component
 from hwsim.report.plots.latency_per_layer import latency_per_layer
+from hwsim.report.plots.number_formats import number_formats
 from hwsim.report.plots.overflow_map import overflow_map
 from hwsim.report.plots.overflow_over_guard_bits import overflow_over_guard_bits
 from hwsim.report.plots.roofline import roofline
@@ -25,6 +26,7 @@ PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "accuracy_over_guard_bits": accuracy_over_guard_bits,
     "sqnr_by_design": sqnr_by_design,
     "energy_against_accuracy": energy_against_accuracy,
+    "number_formats": number_formats,
     "latency_per_layer": latency_per_layer,
     "energy_per_component": energy_per_component,
     "roofline": roofline,

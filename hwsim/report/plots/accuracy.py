@@ -49,9 +49,11 @@ def accuracy_over_guard_bits(frames: SweepFrames) -> Drawing:
 
 
 def _labelled(frames: SweepFrames) -> DesignSpace:
-    """Return the points that have an accuracy."""
-    done = frames.done
-    space = DesignSpace.of(done[done["accuracy"].notna()])
+    """Return the points of integers that have an accuracy."""
+    points = frames.integers
+    if points.empty:
+        raise NotApplicableError("no point computes with integers")
+    space = DesignSpace.of(points[points["accuracy"].notna()])
     if space.points.empty:
         raise NotApplicableError("no point has an accuracy: the workloads have no labels")
     return space
