@@ -20,7 +20,8 @@ def test_a_misspelt_key_is_named_with_its_place(hwsim: Hwsim, here: Path) -> Non
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
         "hwsim: chip.yaml:3:3: array.rowz: unknown key; allowed: rows, cols, dataflow, fold_overlap, "
-        "number_format, accumulator_format, weight_bits, activation_bits, guard_bits, overflow, zero_point; did you mean 'rows'?\n"
+        "number_format, accumulator_format, weight_bits, activation_bits, guard_bits, overflow, zero_point; "
+        "did you mean 'rows'?\n"
     )
 
 
