@@ -19,6 +19,7 @@ from hwsim.network.steps import MatmulStep, Step
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, accumulator_format
 from hwsim.numerics.lut import LutOptions
+from hwsim.numerics.onnxruntime import float32
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
@@ -31,12 +32,16 @@ REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan."""
+    """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan.
+
+    ``profile`` is the rounding profile that was asked for.
+    """
 
     steps: tuple[Step, ...]
     params: Mapping[str, ArrayParams]
     layers: tuple[LayerPlan, ...]
     network: Network
+    profile: Profile | None = None
 
     @property
     def input(self) -> str:
@@ -51,7 +56,8 @@ class Compiled:
     def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
         """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize.
 
-        Constants that layers read from DRAM like activations are among them.
+        Constants that layers read from DRAM like activations are among them. Profile ``onnxruntime`` divides by the
+        scale in float32, as a QuantizeLinear in front of the network would.
 
         Raises:
             ConfigError: the network has shapes alone.
@@ -63,7 +69,10 @@ class Compiled:
             count = len(given[self.network.input])
             return given | {name: self._constant(name, count) for name in self.network.streamed_constants}
         flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
-        return {name: quantization_of(self.network.tensors[name]).quantize(values) for name, values in flat.items()}
+        grids = {name: quantization_of(self.network.tensors[name]) for name in flat}
+        if self.profile == "onnxruntime":
+            return {name: float32.quantize(values.astype(np.float32), grids[name]) for name, values in flat.items()}
+        return {name: grids[name].quantize(values) for name, values in flat.items()}
 
     def _constant(self, name: str, samples: int) -> IntArray:
         """Return a constant as so many samples of it."""
@@ -98,7 +107,7 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
         | _product_bits(steps),
         outputs=network.outputs,
     )
-    return Compiled(steps, params, layers, network)
+    return Compiled(steps, params, layers, network, spec.requantizer.rounding_profile)
 
 
 def check_integers(spec: ArchSpec) -> None:

@@ -37,6 +37,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the architecture, e.g. array.rows=32; repeatable."),
 ]
+OnnxFile = Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx file to write.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
@@ -360,6 +361,22 @@ def export_rtl(
     from hwsim.cli.rtl import export
 
     export(architecture, workload, folder, tuple(settings or ()))
+
+
+@export_app.command(name="qdq")
+def export_qdq(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
+    """Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21)."""
+    from hwsim.cli.export import write_onnx
+
+    write_onnx("qdq", architecture, workload, file, tuple(settings or ()))
+
+
+@export_app.command(name="qonnx")
+def export_qonnx(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
+    """Write the quantized network as QONNX: Quant nodes of any width."""
+    from hwsim.cli.export import write_onnx
+
+    write_onnx("qonnx", architecture, workload, file, tuple(settings or ()))
 
 
 @rtl_app.command(name="area")

@@ -39,7 +39,7 @@ class Conv2d(MatmulOperator):
                 "allowed: groups that divide both"
             )
         try:
-            vertical, horizontal = self._axes(height, width)
+            vertical, horizontal = self.axes(height, width)
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {error}") from None
         return (vertical.outputs, horizontal.outputs, self.filters)
@@ -47,9 +47,14 @@ class Conv2d(MatmulOperator):
     def gather(self, input_shape: Shape) -> ConvGather:
         """Windows of each group's channels, one output pixel a row."""
         height, width, channels = image(self.name, input_shape)
-        return ConvGather(*self._axes(height, width), channels // self.groups, self.groups)
+        return ConvGather(*self.axes(height, width), channels // self.groups, self.groups)
 
-    def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+    def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        """Return where windows lie, vertically and horizontally.
+
+        Raises:
+            ConfigError: no window fits.
+        """
         sizes = zip((height, width), self.kernel, self.stride, self.dilation, strict=True)
         above, beside = (self.padding, self.padding) if isinstance(self.padding, str) else self.padding
         paddings: tuple[str | tuple[int, int], ...] = (above, beside)

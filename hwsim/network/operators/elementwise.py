@@ -36,12 +36,17 @@ class MaxPool2d(Operator):
         """(output height, output width, channels)."""
         height, width, channels = image(self.name, shapes[0])
         try:
-            vertical, horizontal = self._axes(height, width)
+            vertical, horizontal = self.axes(height, width)
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {error}") from None
         return (vertical.outputs, horizontal.outputs, channels)
 
-    def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+    def axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        """Return where windows lie, vertically and horizontally.
+
+        Raises:
+            ConfigError: no window fits.
+        """
         return (
             axis(height, self.pool[0], self.stride[0], self.padding),
             axis(width, self.pool[1], self.stride[1], self.padding),
@@ -50,7 +55,7 @@ class MaxPool2d(Operator):
     def _windows(self, input_shape: Shape) -> IntArray:
         """Return input elements (outputs, window); in place of padding another element of the window stands again."""
         height, width, channels = image(self.name, input_shape)
-        pixels = window_elements(*self._axes(height, width))
+        pixels = window_elements(*self.axes(height, width))
         pixels = np.where(pixels == PADDING, pixels.max(axis=1, keepdims=True), pixels)
         elements = pixels[:, None, :] * channels + np.arange(channels)[None, :, None]
         return elements.reshape(-1, pixels.shape[1])

@@ -1,0 +1,92 @@
+"""QDQ files: QuantizeLinear and DequantizeLinear round float operators.
+
+Run node by node in ONNX Runtime, a file computes what hwsim computes with rounding profile ``onnxruntime``, but that
+ONNX Runtime sums float32 products: a sum within its rounding error of a tie may give the neighbouring code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.errors import UnsupportedError
+from hwsim.export.graph import Array, OnnxWriter
+from hwsim.network.network import Network
+from hwsim.network.operator import quantization_of
+from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.quantization import Quantization
+
+EXACT_BITS = (8, 16)
+NARROW_BITS = 4
+BIAS_BITS = 32
+
+
+def qdq_file(network: Network) -> bytes:
+    """Return the file of a network that hwsim has quantized; tensors of codes have hwsim's names.
+
+    Raises:
+        ConfigError: as `OnnxWriter.written`.
+        UnsupportedError: as `OnnxWriter.written`; also activations of 9 to 15 bits.
+    """
+    return _QdqWriter(network).written()
+
+
+class _QdqWriter(OnnxWriter):
+    """Quantizes to the narrowest type that ONNX has; codes of fewer bits are clipped to their range."""
+
+    def reals(self, tensor: str) -> str:
+        """A DequantizeLinear's output."""
+        return f"{tensor}.real"
+
+    def _check(self) -> None:
+        super()._check()
+        wide = [
+            f"tensor {name}: {word.bits} bits; allowed: 2 to {EXACT_BITS[0]}, {EXACT_BITS[1]}"
+            for name in self._network.activations
+            if (word := quantization_of(self._network.tensors[name]).format).bits > EXACT_BITS[0]
+            and (word.bits != EXACT_BITS[1] or word.narrow)
+        ]
+        if wide:
+            raise UnsupportedError("\n".join(wide))
+
+    def _quantized(self, source: str, tensor: str) -> None:
+        grid = quantization_of(self._network.tensors[tensor])
+        scales = self._grid(tensor, grid)
+        kind = _activation_type(grid.format)
+        if grid.format.bits in EXACT_BITS and not grid.format.narrow:
+            self._graph.node("QuantizeLinear", [source, *scales], tensor)
+        else:
+            wide = self._graph.node("QuantizeLinear", [source, *scales], f"{tensor}.wide")
+            bounds = [
+                self._graph.constant(f"{tensor}.{end}", np.asarray(value, kind))
+                for end, value in (("min", grid.format.min), ("max", grid.format.max))
+            ]
+            self._graph.node("Clip", [wide, *bounds], tensor)
+        self._graph.node("DequantizeLinear", [tensor, *scales], self.reals(tensor))
+
+    def _grid(self, tensor: str, grid: Quantization) -> list[str]:
+        zero_point = np.asarray(grid.zero_point, _activation_type(grid.format))
+        return [
+            self._graph.constant(f"{tensor}.scale", np.asarray(grid.scale, np.float32)),
+            self._graph.constant(f"{tensor}.zero_point", zero_point),
+        ]
+
+    def _weight(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
+        kind, is_narrow = _constant_type(grid.format)
+        names = [f"{name}.codes", f"{name}.scale", f"{name}.zero_point"]
+        self._graph.constant(names[0], codes.astype(kind))
+        self._graph.constant(names[1], grid.scale.astype(np.float32))
+        self._graph.constant(names[2], grid.zero_point.astype(kind))
+        if is_narrow:
+            self._graph.narrow |= dict.fromkeys((names[0], names[2]), grid.format.signed)
+        return self._graph.node("DequantizeLinear", names, f"{name}.real", {"axis": axis} if grid.scale.ndim else None)
+
+
+def _activation_type(word: IntFormat) -> str:
+    return f"{'' if word.signed else 'u'}int{EXACT_BITS[0] if word.bits <= EXACT_BITS[0] else EXACT_BITS[1]}"
+
+
+def _constant_type(word: IntFormat) -> tuple[str, bool]:
+    """Return the NumPy type of constants, and whether they are stored in four bits each."""
+    if word.bits == BIAS_BITS:
+        return "int32", False
+    return _activation_type(word), word.bits <= NARROW_BITS

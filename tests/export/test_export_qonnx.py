@@ -1,0 +1,83 @@
+"""QONNX files: the same integers in QONNX's own executor, at 8, 4 and 3 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import qonnx.core.onnx_exec as executor
+from exported import Exported
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_shapes import InferShapes
+
+from hwsim.cli.export import write_onnx
+from hwsim.export.qonnx import qonnx_file
+from hwsim.network.operator import quantization_of
+
+SAMPLES = 100
+IR_VERSION = 10  # what the executor writes for each node by itself is newer than ONNX Runtime reads
+
+
+@pytest.fixture(autouse=True)
+def readable_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = executor.qonnx_make_model
+
+    def make_older(graph: onnx.GraphProto) -> onnx.ModelProto:
+        model = make(graph)
+        model.ir_version = IR_VERSION
+        return model
+
+    monkeypatch.setattr(executor, "qonnx_make_model", make_older)
+
+
+def executed(case: Exported) -> Mapping[str, np.ndarray]:
+    """Return all tensors of the exported file: reals on their grids."""
+    model: Any = ModelWrapper(onnx.load_from_string(qonnx_file(case.network)))
+    source = model.graph.input[0].name
+    model.set_tensor_shape(source, list(case.inputs.shape))
+    model = model.transform(InferShapes())
+    context: dict[str, np.ndarray] = executor.execute_onnx(model, {source: case.inputs}, return_full_exec_context=True)
+    return context
+
+
+def differences(case: Exported) -> tuple[int, int]:
+    tensors = executed(case)
+
+    def codes(name: str) -> np.ndarray:
+        grid = quantization_of(case.network.tensors[name])
+        return np.rint(tensors[name] / np.float32(grid.scale) + np.float32(grid.zero_point))
+
+    return case.differences(codes)
+
+
+@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn"])
+@pytest.mark.parametrize("bits", [8, 4, 3])
+def test_codes_differ_only_where_a_sum_lies_on_a_tie(workload: str, bits: int) -> None:
+    """The executor sums rounded float32 products, and adds the zero point before it rounds."""
+    wrong, elements = differences(Exported(workload, bits, SAMPLES))
+    assert elements > 13_000
+    assert wrong <= (1 if (workload, bits) == ("digits_cnn", 8) else 0)
+
+
+@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn"])
+@pytest.mark.parametrize("bits", [8, 4, 3])
+def test_with_scales_of_powers_of_two_every_code_is_equal(workload: str, bits: int) -> None:
+    """float32 is exact then, and symmetric codes have a zero point of 0."""
+    settings = [f"quantization.{part}.scale=power_of_two" for part in ("weights", "activations")]
+    case = Exported(workload, bits, SAMPLES, [*settings, "quantization.activations.symmetric=true"])
+    assert differences(case)[0] == 0
+
+
+def test_the_command_writes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    write_onnx("qonnx", "edge16", "digits_cnn", path, ("array.weight_bits=4",))
+    model = onnx.load(path)
+    quantizers = [node for node in model.graph.node if node.op_type == "Quant"]
+    assert {node.domain for node in quantizers} == {"qonnx.custom_op.general"}
+    widths = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    assert {float(widths[f"{layer}.weight.bits"]) for layer in ("conv1", "fc1", "logits")} == {4.0}
+    assert float(widths["input.bits"]) == 8.0
