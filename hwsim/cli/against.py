@@ -10,9 +10,10 @@ from hwsim.cli.inputs import read_samples
 from hwsim.cli.wording import counted, one_of
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError
-from hwsim.numerics.tflite.profiles import PROFILES
+from hwsim.numerics.tflite.profiles import ALL_PROFILES
+from hwsim.oracles.ask import ONNX_RUNTIME
 from hwsim.oracles.compare import OracleAgreement, compare_with_oracle, random_inputs
-from hwsim.readers.read import TFLITE_SUFFIX
+from hwsim.readers.read import ONNX_SUFFIX, TFLITE_SUFFIX
 from hwsim.readers.workload import Workload
 from hwsim.samples import choose_samples
 
@@ -61,7 +62,7 @@ def profile_settings(oracle: str | None) -> list[str]:
     Raises:
         ConfigError: there is no such oracle.
     """
-    return [] if oracle is None else [f"requantizer.rounding_profile={one_of(oracle, PROFILES, 'oracle')}"]
+    return [] if oracle is None else [f"requantizer.rounding_profile={one_of(oracle, ALL_PROFILES, 'oracle')}"]
 
 
 def check_against(request: AgainstRequest, spec: ArchSpec, workload: Workload) -> Against:
@@ -71,8 +72,11 @@ def check_against(request: AgainstRequest, spec: ArchSpec, workload: Workload) -
         HwsimError: as `compare_with_oracle`; ConfigError for another kind of file.
     """
     path = Path(request.workload)
-    if path.suffix != TFLITE_SUFFIX:
-        raise ConfigError(f"--against with workload {request.workload}; allowed: a {TFLITE_SUFFIX} file")
+    suffix = ONNX_SUFFIX if request.oracle == ONNX_RUNTIME else TFLITE_SUFFIX
+    if path.suffix != suffix:
+        raise ConfigError(f"--against {request.oracle} with workload {request.workload}; allowed: a {suffix} file")
+    if not workload.network.holds_codes:
+        raise ConfigError(f"--against with workload {request.workload}, a file of reals; allowed: a quantized one")
     if request.inputs is not None:
         inputs, _ = read_samples(workload, request.inputs, None)
         chosen = choose_samples(workload, inputs=inputs, samples=request.samples)

@@ -166,8 +166,8 @@ def check(
         str | None,
         typer.Option(
             metavar="ORACLE",
-            help="Compare every tensor of a .tflite file with an installed interpreter's: tflm, litert_reference, "
-            "litert_optimized or xnnpack.",
+            help="Compare every tensor of a file with an installed interpreter's: tflm, litert_reference, "
+            "litert_optimized or xnnpack (.tflite), onnxruntime (.onnx).",
         ),
     ] = None,
     inputs: Annotated[

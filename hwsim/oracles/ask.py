@@ -20,7 +20,9 @@ from hwsim.readers.arrays import read_npz
 Array = np.ndarray[Any, Any]
 TIMEOUT_SECONDS = 3600
 _LAST_CHARACTERS = 500
-_MICRO, _LITERT = "tflite_micro", "ai_edge_litert"
+ONNX_RUNTIME = "onnxruntime"
+_MODULES = {"tflm": "tflite_micro", ONNX_RUNTIME: "onnxruntime"}
+_LITERT = "ai_edge_litert"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ def require_oracle(oracle: str) -> None:
     Raises:
         ConfigError: it is not; the text says what to install.
     """
-    module = _MICRO if oracle == "tflm" else _LITERT
+    module = _MODULES.get(oracle, _LITERT)
     if find_spec(module) is None:
         package = module.replace("_", "-")
         raise ConfigError(f"{oracle} needs the package {package}, which is not installed; `pip install {package}`")
@@ -59,7 +61,7 @@ def ask(oracle: str, cases: Sequence[Case]) -> list[Answer]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, case in enumerate(cases):
-            (folder / f"{number}.tflite").write_bytes(case.model)
+            (folder / f"{number}.model").write_bytes(case.model)
             arrays = {str(place): array for place, array in enumerate(case.inputs)}
             np.savez(folder / f"{number}_inputs.npz", allow_pickle=False, **arrays)
         first = 0

@@ -1,4 +1,4 @@
-"""Holds every tensor of a ``.tflite`` file against an interpreter's."""
+"""Holds every tensor of a ``.tflite`` or quantized ``.onnx`` file against an interpreter's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.network.network import Network
-from hwsim.oracles.ask import Array, Case, ask, require_oracle
+from hwsim.oracles.ask import ONNX_RUNTIME, Array, Case, ask, require_oracle
+from hwsim.oracles.interpreters import onnx_tensors
 from hwsim.readers.tflite.parse import parse_file
 from hwsim.samples import Samples
 from hwsim.simulate import integer_tensors
@@ -22,7 +23,7 @@ REALS_WITHOUT_GRID = 1.0
 
 @dataclass(frozen=True, slots=True)
 class OracleAgreement:
-    """What was compared and found equal, and the tensors (``number 'name'``) that the oracle does not show."""
+    """What was compared and found equal, and the tensors that the oracle does not show."""
 
     oracle: str
     samples: int
@@ -36,7 +37,7 @@ def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str
 
     Args:
         spec: the architecture, with the oracle's rounding profile.
-        path: the ``.tflite`` file that ``chosen`` has been read from.
+        path: the ``.tflite`` or ``.onnx`` file that ``chosen`` has been read from.
         chosen: what to run.
         oracle: a rounding profile's name.
 
@@ -45,18 +46,33 @@ def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str
         ConfigError: the oracle is not installed, or cannot run the file.
     """
     require_oracle(oracle)
-    names = {str(tensor.index): f"{tensor.index} '{tensor.name}'" for tensor in parse_file(path).tensors}
+    numbers, names = _onnx_tensors(path) if oracle == ONNX_RUNTIME else _tflite_tensors(path)
     compared: dict[str, int] = {}
     hidden: dict[str, None] = {}
     for first, part in _chunks(chosen):
         theirs = _asked(oracle, path, part)
         for tensor, ours in integer_tensors(spec, part).items():
-            if int(tensor) not in theirs:
+            if tensor in part.inputs and tensor not in numbers:
+                continue  # what was given is what is there
+            if numbers.get(tensor, -1) not in theirs:
                 hidden[names[tensor]] = None
                 continue
-            _compare(names[tensor], ours, theirs[int(tensor)], oracle, first)
+            _compare(names[tensor], ours, theirs[numbers[tensor]], oracle, first)
             compared[tensor] = compared.get(tensor, 0) + ours.size
     return OracleAgreement(oracle, chosen.count, len(compared), sum(compared.values()), tuple(hidden))
+
+
+def _tflite_tensors(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Return numbers and labels of a file's tensors by their name here, which is the number."""
+    tensors = parse_file(path).tensors
+    labels = {str(tensor.index): f"{tensor.index} '{tensor.name}'" for tensor in tensors}
+    return {str(tensor.index): tensor.index for tensor in tensors}, labels
+
+
+def _onnx_tensors(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Return numbers and labels of a file's tensors by name."""
+    names = onnx_tensors(path)
+    return {name: number for number, name in enumerate(names)}, {name: f"'{name}'" for name in names}
 
 
 def _chunks(chosen: Samples) -> Iterator[tuple[int, Samples]]:
@@ -80,8 +96,9 @@ def _asked(oracle: str, path: Path, part: Samples) -> Mapping[int, Array]:
 def _as_in_file(network: Network, name: str, values: Array) -> Array:
     """Return samples with the whole shape and the type that the file gives its input."""
     tensor = network.tensors[name]
-    word = "float32" if tensor.quantization is None else f"int{tensor.quantization.format.bits}"
-    return values.reshape(-1, *tensor.shape).astype(word)
+    grid = tensor.quantization
+    word = "float32" if grid is None else f"{'' if grid.format.signed else 'u'}int{grid.format.bits}"
+    return values.reshape(-1, *tensor.user_shape).astype(word)
 
 
 def _compare(name: str, ours: Array, theirs: Array, oracle: str, first_sample: int) -> None:

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's interpreters behind one interface. Importing this module imports neither of them."""
+"""TensorFlow Lite's interpreters and ONNX Runtime behind one interface. Importing this module imports none of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.oracles.ask import ONNX_RUNTIME
+from hwsim.readers.onnx.parse import parse_file as parse_onnx
 from hwsim.readers.tflite.parse import parse_file
 
 Array = np.ndarray[Any, Any]
@@ -88,10 +90,45 @@ class LitertInterpreter(Interpreter):
             return None
 
 
+class OnnxRuntimeInterpreter(Interpreter):
+    """ONNX Runtime, node by node: graph optimizations are off. Tensors are numbered as `onnx_tensors` has them."""
+
+    def __init__(self, path: Path) -> None:
+        import onnx
+        import onnxruntime
+
+        model = onnx.load(path, load_external_data=False)
+        self._inputs = [one.name for one in parse_onnx(path).inputs]
+        outputs = {one.name for one in model.graph.output}
+        self._tensors = onnx_tensors(path)
+        for name in self._tensors:
+            if name not in outputs:
+                model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is raised
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, sample: Sequence[Array]) -> dict[int, Array]:
+        """As the base class says; a sample's arrays have a first axis of 1."""
+        found = self._session.run(self._tensors, dict(zip(self._inputs, sample, strict=True)))
+        return {number: np.asarray(array) for number, array in enumerate(found)}
+
+
+def onnx_tensors(path: Path) -> list[str]:
+    """Return the names of all tensors that a file's nodes write; a tensor's place is its number."""
+    return [name for node in parse_onnx(path).nodes for name in node.outputs if name]
+
+
 def load_interpreter(oracle: str, path: Path) -> Interpreter:
     """Return the interpreter of that name with a model in it.
 
     Raises:
         RuntimeError, ValueError: as the interpreter has it, where it refuses the model.
     """
+    if oracle == ONNX_RUNTIME:
+        return OnnxRuntimeInterpreter(path)
     return MicroInterpreter(path) if oracle == "tflm" else LitertInterpreter(path, RESOLVERS[oracle])

@@ -16,7 +16,7 @@ from hwsim.readers.arrays import read_npz
 
 def answer(oracle: str, folder: Path, number: int) -> None:
     """Run one model on its samples and write its tensors, samples first; the file appears when it is whole."""
-    interpreter = load_interpreter(oracle, folder / f"{number}.tflite")
+    interpreter = load_interpreter(oracle, folder / f"{number}.model")
     inputs = read_npz(folder / f"{number}_inputs.npz")
     samples = zip(*(inputs[str(place)] for place in range(len(inputs))), strict=True)
     runs = [interpreter.run(sample) for sample in samples]

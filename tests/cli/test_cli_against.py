@@ -130,8 +130,8 @@ def test_an_oracle_that_dies_or_refuses_is_an_error(
 def test_what_cannot_be_compared_is_refused(hwsim: Hwsim, model: str) -> None:
     for args, text in {
         (model, "--against", "tlfm"): "unknown oracle 'tlfm'; allowed: tflm, litert_reference, litert_optimized, "
-        "xnnpack; did you mean 'tflm'?",
-        ("digits_mlp", "--against", "tflm"): "--against with workload digits_mlp; allowed: a .tflite file",
+        "xnnpack, onnxruntime; did you mean 'tflm'?",
+        ("digits_mlp", "--against", "tflm"): "--against tflm with workload digits_mlp; allowed: a .tflite file",
         (model, "--against", "tflm", "--engines"): "--engines and --against; allowed: one after the other",
         (model, "--against", "tflm", "--samples", "0"): "0 samples; allowed: 1 or more",
         ("--against", "tflm"): "--against without WORKLOAD; allowed: both",
