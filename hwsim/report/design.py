@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from textwrap import fill
 from typing import Any, Self
 
@@ -85,8 +86,8 @@ class DesignSpace:
     """The points of a sweep with the columns (``keys``) in which they differ, besides the workload.
 
     ``points`` has the further column ``bits``, the operand widths as text; ``keys`` has ``bits`` in place
-    of the widths that the axis stands for. Where points differ in more than ``MOST_KEYS`` swept keys, as those do that
-    vary one of many things at a time, the column ``settings`` stands for all of these.
+    of the widths that the axis stands for. Where points differ in more than ``MOST_KEYS`` swept keys that are not
+    crossed, as those do that vary one of many things at a time, the column ``settings`` stands for all of these.
     """
 
     points: pd.DataFrame
@@ -161,11 +162,16 @@ def _with_named_gaps(points: pd.DataFrame) -> pd.DataFrame:
 def _with_settings(points: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
     """Return the points with the column ``settings`` if they differ in many keys, and the keys that it stands for."""
     keys = [name for name in _design_columns(points) if name not in ARRAY_COLUMNS and points[name].nunique() > 1]
-    if len(keys) <= MOST_KEYS:
+    if len(keys) <= MOST_KEYS or _are_crossed(points, keys):
         return points, set()
     first = points.iloc[0]
     texts = [_departures(point, first, keys) for _, point in points.iterrows()]
     return points.assign(**{SETTINGS: texts}), set(keys)
+
+
+def _are_crossed(points: pd.DataFrame, keys: list[str]) -> bool:
+    """Tell whether every combination of the keys' values is there."""
+    return len(points[keys].drop_duplicates()) == prod(points[name].nunique() for name in keys)
 
 
 def _departures(point: pd.Series[Any], first: pd.Series[Any], keys: list[str]) -> str:
@@ -179,12 +185,12 @@ def _setting(key: str, value: Any) -> str:
 
 
 def _short(key: str) -> str:
-    return key_name(key.removeprefix("quantization.").replace(".", "_"))
+    return key_name(key.removeprefix("quantization."))
 
 
 def key_name(key: str) -> str:
     """Return a column's name as a reader would say it: ``guard bits`` for ``guard_bits``."""
-    words = key.removeprefix("array.").split("_")
+    words = key.removeprefix("array.").replace(".", "_").split("_")
     return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in words)
 
 

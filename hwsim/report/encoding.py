@@ -91,7 +91,7 @@ class Encoding:
         """Put a legend of both keys, and of ``extra`` lines, at the right of the figure."""
         handles = [*self._colour_handles(), *self._marker_handles(), *extra]
         if self.further:
-            names = ", ".join(key_name(name) for name in self.further)
+            names = ",\n".join(key_name(name) for name in self.further)
             handles.append(_heading(f"not told apart:\n{names}"))
         if handles:
             legend = figure.legend(handles=handles, loc="outside right center")

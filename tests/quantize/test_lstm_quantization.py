@@ -14,7 +14,7 @@ from hwsim.config.quantization import (
     QuantizationSpec,
     WeightQuantizationSpec,
 )
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values
 from hwsim.network.network import Network
 from hwsim.network.operator import quantization_of
@@ -23,6 +23,7 @@ from hwsim.network.operators.lstm import GateProduct, LstmCell, LstmStart
 from hwsim.network.operators.lstm_unroll import Lstm
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
+from hwsim.quantize.assumed import assume_quantization
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.post_training import quantize
 
@@ -168,3 +169,28 @@ def test_unsigned_hidden_states() -> None:
     network = quantized(lstm_network(), spec, bits=16)
     assert quantization_of(network.tensors["lstm"]).format == IntFormat(16, signed=False)
     assert quantization_of(network.tensors["lstm.0.state"]).format == IntFormat(17)
+
+
+def test_outliers_of_shared_weights_are_clipped_once() -> None:
+    spec = QuantizationSpec(repairs=({"name": "outlier_clipping", "deviations": 1.0},))
+    reals = np.asarray(lstm_network().tensors["lstm.w"].data)
+    found = quantized(lstm_network(), spec).tensors["lstm.w"]
+    clipped = quantization_of(found).dequantize(np.asarray(found.data))
+    reach = reals.std()
+    assert np.abs(clipped - np.clip(reals, reals.mean() - reach, reals.mean() + reach)).max() < 0.01
+
+
+def test_a_bias_that_steps_share_is_not_corrected() -> None:
+    spec = QuantizationSpec(repairs=("bias_correction",))
+    text = r"^bias_correction of layer lstm: the steps of an LSTM share one bias$"
+    with pytest.raises(UnsupportedError, match=text):
+        quantized(lstm_network(), spec)
+
+
+def test_of_an_lstm_of_shapes_alone_the_states_have_grids_too() -> None:
+    network = lstm_network()
+    shapes = {name: replace(one, data=None) for name, one in network.tensors.items()}
+    found = assume_quantization(replace(network, tensors=shapes), QuantizationSpec(), weight_bits=4, activation_bits=6)
+    assert quantization_of(found.tensors["lstm"]).format == IntFormat(6)
+    assert quantization_of(found.tensors["lstm.r"]).format == IntFormat(4, narrow=True)
+    assert quantization_of(found.tensors["lstm.4.state"]).scale[1] == 2.0**-12

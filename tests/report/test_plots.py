@@ -25,7 +25,11 @@ def data_of(plots: dict[str, PlotOutcome], name: str) -> pd.DataFrame:
     return pd.read_csv(plots[name].paths[-1])
 
 
-@pytest.mark.parametrize("name", [name for name in PLOTS if name != "number_formats"])
+SPECIAL = ("number_formats", "accuracy_over_lut_entries")
+"""Plots that need axes of their own."""
+
+
+@pytest.mark.parametrize("name", [name for name in PLOTS if name not in SPECIAL])
 def test_every_plot_applies_to_a_sweep_of_widths_and_guard_bits(plots, sweep_folder, name) -> None:
     outcome = plots[name]
     assert outcome.skipped_reason is None
@@ -124,6 +128,7 @@ def test_one_design_leaves_the_splits_of_latency_and_energy(tmp_path) -> None:
     assert reasons(store(tmp_path, points({"weight_bits": [8]}))) == {
         "accuracy_over_bits": "all points have one operand width",
         "accuracy_over_guard_bits": "all points have the same guard bits",
+        "accuracy_over_lut_entries": "all points have the same number of LUT entries",
         "sqnr_by_design": "all points have one operand width",
         "energy_against_accuracy": "each workload has one point only",
         "number_formats": "all points compute with one number format",

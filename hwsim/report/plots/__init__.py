@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.accuracy import accuracy_over_bits, accuracy_over_guard_bits
+from hwsim.report.plots.accuracy_over_lut import accuracy_over_lut_entries
 from hwsim.report.plots.drawing import Drawing, NotApplicableError, remove_drawing, write_drawing
 from hwsim.report.plots.energy_accuracy import energy_against_accuracy
 from hwsim.report.plots.energy_per_component import energy_per_component
@@ -24,6 +25,7 @@ PLOTS_FOLDER = "plots"
 PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "accuracy_over_bits": accuracy_over_bits,
     "accuracy_over_guard_bits": accuracy_over_guard_bits,
+    "accuracy_over_lut_entries": accuracy_over_lut_entries,
     "sqnr_by_design": sqnr_by_design,
     "energy_against_accuracy": energy_against_accuracy,
     "number_formats": number_formats,

@@ -15,12 +15,12 @@ from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.drawing import Drawing, NotApplicableError
 from hwsim.report.style import NEUTRAL, accuracy_axis, panels
 
-_FLOAT_LINE: dict[str, Any] = {"color": NEUTRAL, "linestyle": "--", "linewidth": 1.2}
+FLOAT_LINE: dict[str, Any] = {"color": NEUTRAL, "linestyle": "--", "linewidth": 1.2}
 
 
 def accuracy_over_bits(frames: SweepFrames) -> Drawing:
     """One panel per workload, one line per design; the float network's accuracy is a dashed line."""
-    space = _labelled(frames)
+    space = labelled(frames)
     if space.bits is None:
         raise NotApplicableError("all points have one operand width")
     bits = space.bits
@@ -36,7 +36,7 @@ def accuracy_over_bits(frames: SweepFrames) -> Drawing:
 
 def accuracy_over_guard_bits(frames: SweepFrames) -> Drawing:
     """One panel per workload, one line per design; the float network's accuracy is a dashed line."""
-    space = _labelled(frames)
+    space = labelled(frames)
     if "guard_bits" not in space.keys:
         raise NotApplicableError("all points have the same guard bits")
     encoding = Encoding.of(space, "guard_bits", colour_first=(BITS, "overflow"))
@@ -48,7 +48,7 @@ def accuracy_over_guard_bits(frames: SweepFrames) -> Drawing:
     return _drawing(space, encoding, "guard_bits", set_ticks, "Accuracy over guard bits")
 
 
-def _labelled(frames: SweepFrames) -> DesignSpace:
+def labelled(frames: SweepFrames) -> DesignSpace:
     """Return the points of integers that have an accuracy."""
     points = frames.integers
     if points.empty:
@@ -72,13 +72,13 @@ def _drawing(
         for line, looks in encoding.lines(points.sort_values(x_column, kind="stable")):
             panel.plot(line[x_column], line["accuracy"], **looks)
         for float_accuracy in points["float_accuracy"].dropna().unique():
-            panel.axhline(float_accuracy, **_FLOAT_LINE)
+            panel.axhline(float_accuracy, **FLOAT_LINE)
         set_ticks(panel, points)
         panel.set_title(workload)
         accuracy_axis(panel, space.points["accuracy"])
     axes[0].set_ylabel("accuracy")
     has_float = bool(space.points["float_accuracy"].notna().any())
-    encoding.legend(figure, [Line2D([], [], label="float network", **_FLOAT_LINE)] if has_float else [])
+    encoding.legend(figure, [Line2D([], [], label="float network", **FLOAT_LINE)] if has_float else [])
     figure.suptitle(title)
     return Drawing(figure, _data(space))
 

@@ -21,6 +21,7 @@ from hwsim.report.style import accuracy_axis, energy_unit, panels
 
 _FRONT_LINE: dict[str, Any] = {"color": "black", "linewidth": 1.2, "alpha": 0.7}
 _LABEL_STEP_POINTS = 11
+SAME_ENERGY = 1e-3
 
 
 def energy_against_accuracy(frames: SweepFrames) -> Drawing:
@@ -31,6 +32,8 @@ def energy_against_accuracy(frames: SweepFrames) -> Drawing:
         raise NotApplicableError("no point has an accuracy: the workloads have no labels")
     if len(space.points) == len(space.workloads):
         raise NotApplicableError("each workload has one point only")
+    if _energies_are_equal(space):
+        raise NotApplicableError("all points of a workload take the same energy, within a thousandth")
     encoding = Encoding.of(space, BITS if space.bits else None)
     figure, axes = panels(len(space.workloads), share_y=True, width_inches=4.6, height_inches=4.2)
     fronts = {workload: _front(space.of_workload(workload)) for workload in space.workloads}
@@ -45,6 +48,11 @@ def energy_against_accuracy(frames: SweepFrames) -> Drawing:
     _spread(figure, labels)
     on_front = pd.concat(fronts.values())["point"]
     return Drawing(figure, _data(space, space.points["point"].isin(on_front)))
+
+
+def _energies_are_equal(space: DesignSpace) -> bool:
+    energies = space.points.groupby("workload")["energy_pj"]
+    return bool((energies.min() >= (1 - SAME_ENERGY) * energies.max()).all())
 
 
 def _front(points: pd.DataFrame) -> pd.DataFrame:
