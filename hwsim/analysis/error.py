@@ -13,6 +13,7 @@ from hwsim.execute.integer import run_integer
 from hwsim.metrics.tensor_error import ErrorTally
 from hwsim.network.network import Network
 from hwsim.network.operator import quantization_of
+from hwsim.network.operators.depth_groups import SUM_SUFFIX, DepthProducts
 from hwsim.network.steps import MoveStep
 from hwsim.quantize.fuse import fuse
 from hwsim.results.run_result import RunResult
@@ -58,7 +59,8 @@ def tensor_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
 
 
 def _layers(compiled: Compiled) -> dict[str, str]:
-    """Return the layer that writes each tensor."""
+    """Return the layer that writes each tensor that the float network has too."""
     network: Network = compiled.network
-    layers = {step.output: step.name for step in compiled.steps if not isinstance(step, MoveStep)}
-    return {network.input: INPUT} | layers
+    partial = {operator.output for operator in network.operators if isinstance(operator, DepthProducts)}
+    written = [step for step in compiled.steps if not isinstance(step, MoveStep) and step.output not in partial]
+    return {network.input: INPUT} | {step.output: step.name.removesuffix(SUM_SUFFIX) for step in written}

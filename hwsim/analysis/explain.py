@@ -200,7 +200,7 @@ def _step(compiled: Compiled, layer: str) -> MatmulStep:
     step = steps[layer]
     if not isinstance(step, MatmulStep):
         raise UnsupportedError(f"layer {layer} is no matrix product; allowed: {', '.join(products)}")
-    if compiled.network.tensors[step.output].quantization is None:
+    if compiled.network.tensors[step.output].quantization is None or not step.requantizer.scheme.multiplies:
         raise UnsupportedError(f"layer {layer} keeps its sums as they are, without a requantization to explain")
     return step
 

@@ -13,7 +13,7 @@ from hwsim.registry import CALIBRATORS, REPAIRS
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
-Granularity = Literal["per_tensor", "per_channel"]
+Granularity = Literal["per_tensor", "per_channel", "per_group"]
 ScaleKind = Literal["free", "power_of_two"]
 
 
@@ -22,8 +22,11 @@ class WeightQuantizationSpec(Spec):
 
     symmetric: bool = Field(default=True, description="Whether the zero point is 0")
     granularity: Granularity = Field(
-        default="per_channel", description="One scale for the whole tensor, or one for each output channel"
+        default="per_channel",
+        description="One scale for the whole tensor, one for each output channel, or one for each group of depth terms "
+        "of each output channel, whose sums leave the array group by group and are rescaled on the vector unit",
     )
+    group_size: int = Field(default=32, ge=1, le=65536, description="Depth terms of a group, with per_group")
     signed: bool = Field(default=True, description="Whether the integers are signed")
     narrow_range: bool | None = Field(
         default=None,
@@ -76,7 +79,8 @@ class LayerWeightsSpec(Spec):
     """What one layer's weights have of their own; null: as in ``quantization.weights``."""
 
     symmetric: bool | None = Field(default=None, description="Whether the zero point is 0")
-    granularity: Granularity | None = Field(default=None, description="One scale, or one for each output channel")
+    granularity: Granularity | None = Field(default=None, description="How far a scale goes")
+    group_size: int | None = Field(default=None, ge=1, le=65536, description="Depth terms of a group")
     signed: bool | None = Field(default=None, description="Whether the integers are signed")
     narrow_range: bool | None = Field(default=None, description="Whether one integer is left unused")
     scale: ScaleKind | None = Field(default=None, description="Any number, or a power of two")

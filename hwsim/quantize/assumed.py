@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.config.quantization import QuantizationSpec
+from hwsim.errors import ConfigError
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator, quantization_of
 from hwsim.network.operators.arithmetic import Add
@@ -43,6 +44,7 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     """
     fused = fuse(network)
     check_layer_names(fused, spec)
+    _refuse_groups(fused, spec)
     tensors = dict(fused.tensors)
     producers = {operator.output: operator for operator in fused.operators}
     schemes = activation_schemes(fused, spec, activation_bits)
@@ -56,6 +58,15 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     for operator in products(fused):
         _quantize_constants(operator, tensors, of_weights[operator.layer].grid)
     return replace(fused, tensors=tensors)
+
+
+def _refuse_groups(network: Network, spec: QuantizationSpec) -> None:
+    layers = [one.layer for one in products(network) if spec.weights_of(one.layer).granularity == "per_group"]
+    if layers:
+        raise ConfigError(
+            f"granularity per_group of layers {', '.join(dict.fromkeys(layers))}: a workload of shapes alone; "
+            "allowed: per_tensor, per_channel"
+        )
 
 
 def _activation_grid(producer: Operator | None, rule: GridRule) -> Quantization:

@@ -13,12 +13,14 @@ from hwsim.errors import ConfigError
 from hwsim.execute.floating import check_inputs, chunks
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
+from hwsim.network.operators.depth_groups import DepthProducts
 from hwsim.network.operators.elementwise import LutFunction
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
 from hwsim.quantize.constants import check_constants, quantize_constants
+from hwsim.quantize.depth_groups import split_depth, sum_grids
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.lstm import (
     bind_lstms,
@@ -67,6 +69,7 @@ def quantize(
     repairs: list[Repair] = [make_part(REPAIRS, part) for part in spec.repairs]
     for repair in repairs:
         fused = repair.before(fused)
+    fused = split_depth(fused, spec)
     schemes = activation_schemes(fused, spec, activation_bits)
     found = _activation_grids(fused, calibration, schemes)
     bound = replace(fused, operators=found.operators)
@@ -74,7 +77,7 @@ def quantize(
     of_weights = weight_schemes(fused, spec, weight_bits)
     for operator in _first_of_each_weight(bound):
         quantize_constants(operator, tensors, of_weights[operator.layer])
-    quantized = replace(bound, tensors=tensors)
+    quantized = replace(bound, tensors=tensors | sum_grids(bound, tensors))
     for repair in repairs:
         quantized = repair.after(fused, quantized, calibration)
     return quantized
@@ -103,7 +106,7 @@ def _activation_grids(network: Network, calibration: FloatArray, schemes: Mappin
         if isinstance(producer := producers.get(home), LutFunction) and producer.function in BOUNDED_FUNCTIONS
     }
     lstms = state_homes(network)
-    known = {*functions, *lstms.values(), *(name for name, one in producers.items() if has_fixed_grid(one))}
+    known = {*functions, *lstms.values(), *(name for name, one in producers.items() if _needs_no_range(one))}
     calibrated = {name: schemes[name] for name in dict.fromkeys(homes.values()) if name not in known}
     calibrated |= state_schemes(network, schemes)
     ranges = activation_ranges(network, calibration, calibrated)
@@ -114,6 +117,10 @@ def _activation_grids(network: Network, calibration: FloatArray, schemes: Mappin
     of_tensors = {name: grids[home] for name, home in homes.items() if home in grids}
     operators = bind_lstms(network, states, of_tensors)
     return _Grids(of_tensors, operators)
+
+
+def _needs_no_range(operator: Operator) -> bool:
+    return has_fixed_grid(operator) or isinstance(operator, DepthProducts)
 
 
 def activation_ranges(

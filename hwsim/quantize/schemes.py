@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from hwsim.config.parts import Part
-from hwsim.config.quantization import Granularity, QuantizationSpec
+from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError, did_you_mean
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
+from hwsim.network.operators.depth_groups import DepthSum
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import GridRule
@@ -25,10 +27,10 @@ class ActivationScheme:
 
 @dataclass(frozen=True, slots=True)
 class WeightScheme:
-    """How a weight is quantized."""
+    """How a weight is quantized; the channels of a weight with groups are those of every group."""
 
     grid: GridRule
-    granularity: Granularity
+    granularity: Literal["per_tensor", "per_channel"]
     calibrator: Part
     codebook_entries: int | None = None
 
@@ -53,7 +55,10 @@ def _weight_scheme(layer: str, spec: QuantizationSpec, weight_bits: int) -> Weig
     weights = spec.weights_of(layer)
     word = IntFormat(spec.of_layer(layer).weight_bits or weight_bits, weights.signed, narrow=weights.is_narrow)
     grid = GridRule(word, weights.symmetric, power_of_two=weights.scale == "power_of_two")
-    return WeightScheme(grid, weights.granularity, weights.calibrator, weights.codebook_entries)
+    granularity: Literal["per_tensor", "per_channel"] = (
+        "per_tensor" if weights.granularity == "per_tensor" else "per_channel"
+    )
+    return WeightScheme(grid, granularity, weights.calibrator, weights.codebook_entries)
 
 
 def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits: int) -> dict[str, ActivationScheme]:
@@ -103,7 +108,11 @@ def grid_homes(network: Network) -> dict[str, str]:
 
 def _readers_of_codes(network: Network) -> Iterator[Operator]:
     """Yield the operators whose arithmetic depends on what their input's codes stand for."""
-    return (operator for operator in network.operators if not operator.keeps_quantization)
+    return (
+        operator
+        for operator in network.operators
+        if not operator.keeps_quantization and not isinstance(operator, DepthSum)
+    )
 
 
 def check_layer_names(network: Network, spec: QuantizationSpec) -> None:

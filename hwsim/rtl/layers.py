@@ -83,6 +83,9 @@ def layer_products(spec: ArchSpec, chosen: Samples, layer: str | None = None) ->
 
 def _missing_units(step: MatmulStep) -> Iterator[str]:
     """Yield what a layer needs and the RTL does not have."""
+    if not step.requantizer.scheme.multiplies:
+        allowed = "granularity per_tensor or per_channel"
+        yield f"layer {step.name}: the RTL requantizes every sum; allowed: {allowed}"
     if step.bias_mode == "preload":
         yield f"layer {step.name}: the RTL does not preload biases; allowed: requantizer.bias: requantizer"
     if step.adds_row_sums:

@@ -46,8 +46,8 @@ def test_a_calibrator_is_a_name_or_a_mapping_with_options(chip: Write) -> None:
         ),
         (
             "{layers: {conv1: {weights: {symetric: true}}}}",
-            "2:43: quantization.layers.conv1.weights.symetric: unknown key; allowed: symmetric, granularity, signed, "
-            "narrow_range, scale, calibrator, codebook_entries; did you mean 'symmetric'?",
+            "2:43: quantization.layers.conv1.weights.symetric: unknown key; allowed: symmetric, granularity, "
+            "group_size, signed, narrow_range, scale, calibrator, codebook_entries; did you mean 'symmetric'?",
         ),
         (
             "{layers: {conv1: {weights: {calibrator: mean}}}}",

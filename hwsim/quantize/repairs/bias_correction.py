@@ -93,8 +93,11 @@ def _dequantized(operator: Operator, tensors: Mapping[str, Tensor]) -> dict[str,
     """Return an operator's constants as the reals that their codes stand for."""
     constants = {}
     for name in operator.constants:
-        codes = np.asarray(tensors[name].data, np.int64)
-        constants[name] = replace(tensors[name], data=quantization_of(tensors[name]).dequantize(codes))
+        grid = tensors[name].quantization
+        constants[name] = tensors[name]
+        if grid is not None:
+            codes = np.asarray(tensors[name].data, np.int64)
+            constants[name] = replace(tensors[name], data=grid.dequantize(codes))
     return constants
 
 
@@ -115,12 +118,16 @@ def _corrected(operator: MatmulOperator, tensors: dict[str, Tensor], error: Floa
         ConfigError: it needs more than 32 bits.
     """
     grid = _grid(operator, tensors, len(error))
-    name = operator.bias or f"{operator.name}.bias"
+    name = operator.bias or _new_name(operator.name, tensors)
     reals = _bias(operator, tensors) - error
     if np.any(np.abs(reals) > grid.scale * grid.format.max):
         raise ConfigError(f"layer {operator.name}: a corrected bias needs more than {grid.format.bits} bits")
     tensors[name] = Tensor(name, error.shape, grid.quantize(reals), grid)
     return replace(operator, bias=name)
+
+
+def _new_name(layer: str, tensors: Mapping[str, Tensor]) -> str:
+    return f"{layer}.bias" if f"{layer}.bias" not in tensors else f"{layer}.correction"
 
 
 def _grid(operator: MatmulOperator, tensors: Mapping[str, Tensor], channels: int) -> Quantization:
