@@ -96,8 +96,8 @@ def _float_network(chosen: Samples) -> Network:
         raise UnsupportedError(f"array of floats: {no_values(network.name)}, on an array of integers")
     if network.holds_codes:
         raise UnsupportedError(
-            f"workload {chosen.workload.name} comes quantized and has no float network; allowed on an array of floats: "
-            "float networks"
+            f"workload {chosen.workload.name} keeps its file's own numbers; allowed on an array of floats: networks of "
+            "reals, which hwsim would quantize for an array of integers"
         )
     return fuse(network)
 

@@ -34,7 +34,7 @@ def run_with_errors(spec: ArchSpec, chosen: Samples) -> RunResult:
     """
     if chosen.workload.network.holds_codes:
         raise UnsupportedError(
-            f"workload {chosen.workload.name} comes quantized: it has no float network to compare layers with"
+            f"workload {chosen.workload.name} keeps its file's own numbers: there is no float network to compare with"
         )
     result = simulate(spec, chosen, engine="functional", with_data=False)
     return replace(result, tensor_errors=tuple(tensor_errors(spec, chosen)))

@@ -1,15 +1,14 @@
-"""One output of one layer as a worked example: from codes to the sum, its rescaling, and the code that comes out."""
+"""Works one output of one layer out by hand and holds it against the network's run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from hwsim.analysis.dot_product import Add, adds_in_order
-from hwsim.analysis.requantization import Rescaling, rescaling
+from hwsim.analysis.dot_product import adds_in_order
+from hwsim.analysis.explanation import Accumulation, Constants, Explanation, Grid, Requantized, Term
+from hwsim.analysis.requantization import rescaling
 from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import ArrayParams
 from hwsim.compilation import Compiled, compile_workload
@@ -18,152 +17,13 @@ from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError, did_yo
 from hwsim.execute.floating import float_values
 from hwsim.execute.integer import preload, run_integer
 from hwsim.network.gather import PADDING
+from hwsim.network.network import no_values
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
-from hwsim.numerics.quantization import Quantization
 from hwsim.quantize.fuse import fuse
 from hwsim.samples import Samples
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """How the codes of one tensor (of a weight: one channel) stand for reals: ``r = scale (q - zero_point)``."""
-
-    tensor: str
-    scale: float
-    zero_point: int
-    bits: int
-    signed: bool
-
-    @classmethod
-    def of(cls, tensor: str, found: Quantization, channel: int) -> Grid:
-        """Return the grid of a channel."""
-        scale, zero_point = (np.ravel(one) for one in (found.scale, found.zero_point))
-        place = channel if scale.size > 1 else 0
-        return cls(tensor, float(scale[place]), int(zero_point[place]), found.format.bits, found.format.signed)
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One term of the sum: the operands as they enter the PE; ``place`` is the input element, None for padding."""
-
-    place: tuple[int, ...] | None
-    activation: int
-    weight: int
-
-    @property
-    def product(self) -> int:
-        """The exact product."""
-        return self.activation * self.weight
-
-
-@dataclass(frozen=True, slots=True)
-class Constants:
-    """What is added to the products: each part of ``sum((w - Z_w)(x - Z_x)) + bias`` that the array does not add.
-
-    ``bias`` is the bias on the S_w S_x grid; ``zero_point_constants`` is ``depth Z_w Z_x - Z_x sum(w)``;
-    ``row_sum`` is ``-Z_w sum(x)``. Where zero points are subtracted in front of the PE, the last two are 0.
-    """
-
-    bias: int
-    weight_sum: int
-    zero_point_constants: int
-    row_sum: int
-
-
-@dataclass(frozen=True, slots=True)
-class Accumulation:
-    """What the array does: ``starts_from`` is what the accumulator begins with, 0 or the preloaded constants."""
-
-    dataflow: str
-    accumulator_bits: int
-    overflow: str
-    starts_from: int
-    terms: tuple[Term, ...]
-    adds: tuple[Add, ...]
-
-    @property
-    def sum(self) -> int:
-        """What the accumulator holds at the end."""
-        return self.adds[-1].stored
-
-    @property
-    def overflow_events(self) -> int:
-        """Adds that left the accumulator's range."""
-        return sum(add.overflows for add in self.adds)
-
-
-@dataclass(frozen=True, slots=True)
-class Requantized:
-    """From the sum with all constants to the code: rescaled, zero point added, clamped to ``clamp`` (low, high)."""
-
-    sum: int
-    rescaling: Rescaling
-    with_zero_point: int
-    clamp: tuple[int, int]
-
-    @property
-    def code(self) -> int:
-        """The output."""
-        low, high = self.clamp
-        return min(max(self.with_zero_point, low), high)
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A worked example: the output ``output`` of ``layer``, in the product the row ``out_row`` of ``channel``.
-
-    ``multiplier`` is ``S_w S_x / S_y``. The requantized code equals what the network's run computes; ``real`` is what
-    it stands for, ``exact_real`` what the sum stood for before it was rescaled, ``float_value`` the float network's
-    (None where there is none).
-    """
-
-    architecture: str
-    workload: str
-    layer: str
-    sample: int
-    output: tuple[int, ...]
-    out_row: int
-    channel: int
-    zero_point: str
-    bias: str
-    input_grid: Grid
-    weight_grid: Grid
-    output_grid: Grid
-    accumulation: Accumulation
-    constants: Constants
-    requantized: Requantized
-    float_value: float | None
-
-    @property
-    def multiplier(self) -> float:
-        """M as a real number."""
-        return self.input_grid.scale * self.weight_grid.scale / self.output_grid.scale
-
-    @property
-    def real(self) -> float:
-        """What the code stands for."""
-        return self.output_grid.scale * (self.requantized.code - self.output_grid.zero_point)
-
-    @property
-    def exact_real(self) -> float:
-        """What the sum stands for."""
-        return self.input_grid.scale * self.weight_grid.scale * self.requantized.sum
-
-    def to_json_dict(self) -> dict[str, Any]:
-        """Return plain values, those that follow from others included."""
-        array, requantized = self.accumulation, self.requantized
-        plain = asdict(self) | {name: getattr(self, name) for name in ("multiplier", "real", "exact_real")}
-        plain["accumulation"] |= {
-            "terms": [asdict(term) | {"product": term.product} for term in array.terms],
-            "adds": [asdict(add) | {"overflows": add.overflows} for add in array.adds],
-            "sum": array.sum,
-            "overflow_events": array.overflow_events,
-        }
-        plain["requantized"] |= {"code": requantized.code}
-        return plain
 
 
 def explain(
@@ -183,6 +43,8 @@ def explain(
         UnsupportedError: the layer is no matrix product, or its sums are not requantized.
         CheckFailedError: the network's run computes another code.
     """
+    if not chosen.workload.network.has_values:
+        raise ConfigError(no_values(chosen.workload.name))
     if not 0 <= sample < chosen.count:
         raise ConfigError(f"sample {sample}; allowed: 0 to {chosen.count - 1}")
     compiled = compile_workload(spec, chosen.workload)
@@ -195,12 +57,13 @@ def explain(
 def _step(compiled: Compiled, layer: str) -> MatmulStep:
     steps = {step.name: step for step in compiled.steps}
     products = [name for name, step in steps.items() if isinstance(step, MatmulStep)]
+    allowed = ", ".join(products) or "none: the workload has no product of integers"
     if layer not in steps:
-        raise ConfigError(f"no layer '{layer}'; allowed: {', '.join(products)}{did_you_mean(layer, products)}")
+        raise ConfigError(f"no layer '{layer}'; allowed: {allowed}{did_you_mean(layer, products)}")
     step = steps[layer]
     if not isinstance(step, MatmulStep):
-        raise UnsupportedError(f"layer {layer} is no matrix product; allowed: {', '.join(products)}")
-    if compiled.network.tensors[step.output].quantization is None or not step.requantizer.scheme.multiplies:
+        raise UnsupportedError(f"layer {layer} is no product of integers; allowed: {allowed}")
+    if not step.requantizer.scheme.multiplies:
         raise UnsupportedError(f"layer {layer} keeps its sums as they are, without a requantization to explain")
     return step
 

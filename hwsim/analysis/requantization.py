@@ -20,6 +20,7 @@ from hwsim.numerics.tflite.schemes import (
     Float64Product,
     Float64ProductOf32,
     SingleRounding,
+    WideAccumulator,
 )
 from hwsim.numerics.wide import ShiftRounding
 
@@ -114,6 +115,18 @@ def _double_rounding_half_up(scheme: DoubleRoundingHalfUp, accumulator: int) -> 
 
 
 @rescaling.register
+def _wide_accumulator(scheme: WideAccumulator, accumulator: int) -> Rescaling:
+    """Multiply by the upper 15 bits of M0, so that 48 bits times 15 fit 63."""
+    mantissa, shift = int(_first(scheme.multiplier.mantissa)), int(_first(scheme.multiplier.shift))
+    reduced, total = min(divided(mantissa, 16, "half_up"), 0x7FFF), 15 + shift
+    product = accumulator * reduced
+    shifted = _shift_stage(product, total, "half_up")
+    stages = (Stage("times M0 in 15 bits", product), Stage(shifted.name, _wrapped(int(shifted.value))))
+    constants: dict[str, Number] = {"M0": mantissa, "n": shift, "M0 in 15 bits": reduced}
+    return Rescaling("tflite_wide", constants, reduced * 2.0**-total, stages)
+
+
+@rescaling.register
 def _power_of_two(scheme: PowerOfTwo, accumulator: int) -> Rescaling:
     shift = int(_first(scheme.shift))
     stage = _shift_stage(accumulator, shift, scheme.rounding)
@@ -127,7 +140,7 @@ def _float_scale(scheme: FloatScale, accumulator: int) -> Rescaling:
 
 @rescaling.register
 def _float32_product(scheme: Float32Product, accumulator: int) -> Rescaling:
-    return _float32("xnnpack", np.float32(_first(scheme.real)), _wrapped(accumulator))
+    return _float32("float32", np.float32(_first(scheme.real)), _wrapped(accumulator))
 
 
 @rescaling.register
@@ -142,7 +155,7 @@ def _float64_product(scheme: Float64Product, accumulator: int) -> Rescaling:
     away = int(abs(product)) + (abs(product) - int(abs(product)) >= 0.5)
     rounded = _saturated(-away if product < 0 else away)
     stages = (Stage("times M in float64", product), Stage("rounded half away from zero", rounded))
-    return Rescaling("litert_reference", {"M (float64)": real}, real, stages)
+    return Rescaling("float64", {"M (float64)": real}, real, stages)
 
 
 def _float32(name: str, real: np.float32, accumulator: int) -> Rescaling:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hwsim.analysis.dot_product import Add
-from hwsim.analysis.explain import Accumulation, Explanation, Grid, Term
+from hwsim.analysis.explanation import Accumulation, Explanation, Grid, Term
 from hwsim.analysis.requantization import Number
 from hwsim.cli.output import Column, print_facts, print_lines, print_table
 from hwsim.cli.wording import counted

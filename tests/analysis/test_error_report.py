@@ -81,5 +81,7 @@ def test_a_file_of_integers_has_nothing_to_compare_with(digits: Samples) -> None
     from dataclasses import replace
 
     quantized = replace(digits.workload, network=replace(digits.workload.network, holds_codes=True))
-    with pytest.raises(UnsupportedError, match="workload digits_cnn comes quantized: it has no float network"):
+    with pytest.raises(
+        UnsupportedError, match=r"workload digits_cnn keeps its file.s own numbers: there is no float network"
+    ):
         run_with_errors(load_arch("edge16"), replace(digits, workload=quantized))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hwsim.analysis.explain import Explanation, explain
+from hwsim.analysis.explain import explain
+from hwsim.analysis.explanation import Explanation
 from hwsim.config.load import load_arch
 from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError
 from hwsim.numerics.requantize import Requantizer
@@ -97,7 +100,7 @@ def test_an_output_by_number_or_by_index(digits: Samples) -> None:
 def test_refusals(digits: Samples) -> None:
     with pytest.raises(ConfigError, match=r"no layer 'logit'; allowed: conv1, .*; did you mean 'logits'\?"):
         worked(digits, "logit")
-    with pytest.raises(UnsupportedError, match="layer pool1 is no matrix product; allowed: conv1, conv2"):
+    with pytest.raises(UnsupportedError, match="layer pool1 is no product of integers; allowed: conv1, conv2"):
         worked(digits, "pool1")
     with pytest.raises(ConfigError, match=r"layer conv1: no output 8,0,0; allowed: 0 to 511, or up to 7,7,7"):
         worked(digits, "conv1", output=(8, 0, 0))
@@ -110,3 +113,34 @@ def test_a_difference_from_the_networks_run_is_an_error(digits: Samples, monkeyp
     monkeypatch.setattr(Requantizer, "apply", lambda self, sums: np.maximum(apply(self, sums), 100))
     with pytest.raises(CheckFailedError, match=r"layer logits: output 3 is -?\d+ by hand, 100 in the network's run"):
         worked(digits, "logits", output=(3,))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("quantization.weights.codebook_entries=8",),
+        ("quantization.weights.granularity=per_tensor", "quantization.activations.symmetric=true"),
+        ("quantization.activations.signed=false", "quantization.weights.scale=power_of_two"),
+        ("quantization.weights.signed=false", "quantization.weights.symmetric=false", "requantizer.rounding=half_even"),
+    ],
+)
+def test_other_ways_to_quantize(digits: Samples, settings: tuple[str, ...]) -> None:
+    for layer in ("conv1", "conv3", "fc1"):
+        found = worked(digits, layer, *settings, output=(7,))
+        assert found.real == pytest.approx(found.float_value, abs=2)
+
+
+def test_shapes_alone_have_nothing_to_work_out() -> None:
+    chosen = choose_samples(read_workload("bert_base"))
+    with pytest.raises(ConfigError, match="bert_base has shapes alone and no values to compute with"):
+        explain(load_arch("edge16"), chosen, "any")
+
+
+def test_a_workload_without_products(digits: Samples) -> None:
+    pool = next(one for one in digits.workload.network.operators if one.name == "pool1")
+    tensors = digits.workload.network.tensors
+    network = replace(digits.workload.network, operators=(pool,), inputs=pool.inputs, outputs=(pool.output,))
+    images = np.zeros((2, *tensors[pool.input].shape))
+    workload = replace(digits.workload, network=network, calibration=images, inputs=images, labels=None)
+    with pytest.raises(ConfigError, match="no layer 'conv1'; allowed: none: the workload has no product of integers"):
+        explain(load_arch("edge16"), choose_samples(workload), "conv1")
