@@ -136,7 +136,9 @@ def _quantized(spec: ArchSpec, workload: Workload) -> Network:
             activation_bits=array.activation_bits,
         )
     if workload.calibration is None:
-        raise ConfigError(f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML")
+        raise ConfigError(
+            f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML, or --calibration"
+        )
     return quantize(
         workload.network,
         workload.network.laid_out(workload.network.input, workload.calibration),

@@ -45,6 +45,22 @@ class Samples:
         )
 
 
+def with_calibration(workload: Workload, calibration: Inputs) -> Workload:
+    """Return a workload of reals with other samples to be quantized by, (samples, *input shape).
+
+    Raises:
+        ConfigError: it is quantized already or has no values, or the samples are of the wrong shape or not finite.
+    """
+    network = workload.network
+    if network.holds_codes or not network.has_values:
+        what = "is quantized already" if network.holds_codes else "has shapes alone"
+        raise ConfigError(f"calibration samples: workload {workload.name} {what}; allowed: a network of reals")
+    named = calibration if isinstance(calibration, Mapping) else {network.input: calibration}
+    samples = np.asarray(named[network.input], np.float64)
+    check_inputs(network, network.laid_out(network.input, samples))
+    return replace(workload, calibration=samples)
+
+
 def choose_samples(
     workload: Workload,
     *,

@@ -24,7 +24,7 @@ from hwsim.quantize.random_values import with_random_values
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.run_result import OverflowEvent, RunResult
-from hwsim.samples import Inputs, Samples, choose_samples
+from hwsim.samples import Inputs, Samples, choose_samples, with_calibration
 from hwsim.simulate_float import float_tensors, simulate_float
 
 MAX_EVENTS = 10_000
@@ -39,6 +39,7 @@ def run(
     *,
     inputs: Inputs | None = None,
     labels: IntArray | None = None,
+    calibration: Inputs | None = None,
     samples: int | None = None,
     engine: EngineName | None = None,
     random_values: int | None = None,
@@ -56,6 +57,7 @@ def run(
         inputs: samples to run, (samples, *input shape), or one array for each input by its tensor's name; the
             workload's own if None. A ``.tflite`` file takes codes, of the types that it says.
         labels: class numbers of ``inputs``.
+        calibration: samples to quantize a network of reals by, as ``inputs``; the workload's own if None.
         samples: how many of the inputs to run, from the first; all if None.
         engine: ``stepped`` (every register, every cycle; if None) or ``functional`` (the same values and events,
             faster; the only one for an array of floats).
@@ -73,6 +75,8 @@ def run(
     read = workload if isinstance(workload, Workload) else read_workload(workload)
     if random_values is not None:
         read = with_random_values(read, spec, random_values)
+    if calibration is not None:
+        read = with_calibration(read, calibration)
     chosen = choose_samples(read, inputs=inputs, labels=labels, samples=samples)
     return simulate(spec, chosen, engine=chosen_engine(spec, read, engine), with_data=True)
 

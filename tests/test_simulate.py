@@ -131,7 +131,9 @@ def test_a_workload_without_samples_of_its_own_needs_some() -> None:
 def test_a_workload_without_calibration_data_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
         run(workload=replace(DIGITS, calibration=None), samples=1)
-    assert str(refused.value) == ("workload digits_cnn has no calibration data; allowed: data.calibration in its YAML")
+    assert str(refused.value) == (
+        "workload digits_cnn has no calibration data; allowed: data.calibration in its YAML, or --calibration"
+    )
 
 
 def test_integer_tensors_are_codes_by_name_with_the_sample_first() -> None:

@@ -66,6 +66,10 @@ def run(
         typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy; else the workload's."),
+    ] = None,
     samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
     engine: Annotated[
         str | None,
@@ -106,6 +110,7 @@ def run(
             workload,
             inputs,
             labels,
+            calibration,
             samples,
             engine,
             tuple(settings or ()),

@@ -27,6 +27,7 @@ def float_values(network: Network, inputs: FloatArray) -> Iterator[tuple[str, Fl
     last = last_reads([operator.inputs for operator in network.operators])
     for number, operator in enumerate(network.operators):
         found = operator.float_values([values[name] for name in operator.inputs], network.tensors)
+        found = found.reshape(len(found), *network.tensors[operator.output].shape)
         values[operator.output] = found
         yield operator.output, found
         for name in last[number]:

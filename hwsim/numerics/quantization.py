@@ -37,6 +37,11 @@ class Quantization:
         if not self.format.holds(self.zero_point):
             raise ConfigError(f"zero point outside its format; allowed: {self.format.min} to {self.format.max}")
 
+    def differs(self, other: Quantization) -> bool:
+        """Tell whether another grid gives codes another meaning."""
+        same = np.array_equal(self.scale, other.scale) and np.array_equal(self.zero_point, other.zero_point)
+        return not same or self.format != other.format
+
     def quantize(self, real: FloatArray, rounding: RealRounding = "half_even") -> IntArray:
         """Return ``clip(round(r / S) + Z, min, max)``: the zero point is added after rounding.
 

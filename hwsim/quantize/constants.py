@@ -56,6 +56,13 @@ def quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], sch
     tensors[operator.bias] = replace(tensors[operator.bias], data=on_grid.quantize(bias), quantization=on_grid)
 
 
+def quantize_operand(constant: Tensor, rule: GridRule) -> Tensor:
+    """Return a constant that stands beside activations as codes, on a grid from its least to its greatest value."""
+    reals = np.asarray(constant.data, np.float64)
+    grid = rule.over(float(reals.min()), float(reals.max()))
+    return replace(constant, data=grid.quantize(reals), quantization=grid)
+
+
 def _shared_values(layer: str, reals: FloatArray, scheme: WeightScheme) -> FloatArray:
     """Return the weights as they are, or each as its entry of the table of weights."""
     if scheme.codebook_entries is None:

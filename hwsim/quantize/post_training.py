@@ -15,11 +15,14 @@ from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.depth_groups import DepthProducts
 from hwsim.network.operators.elementwise import LutFunction
+from hwsim.network.operators.functions import Softmax
 from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.operators.quantized import QuantizedOperator
+from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.calibrators import Calibrator
-from hwsim.quantize.constants import check_constants, quantize_constants
+from hwsim.quantize.constants import check_constants, quantize_constants, quantize_operand
 from hwsim.quantize.depth_groups import split_depth, sum_grids
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.lstm import (
@@ -75,12 +78,24 @@ def quantize(
     bound = replace(fused, operators=found.operators)
     tensors = {name: replace(one, quantization=found.grids.get(name)) for name, one in fused.tensors.items()}
     of_weights = weight_schemes(fused, spec, weight_bits)
+    for constant, scheme in _operand_schemes(bound, schemes).items():
+        tensors[constant] = quantize_operand(tensors[constant], scheme.grid)
     for operator in _first_of_each_weight(bound):
         quantize_constants(operator, tensors, of_weights[operator.layer])
     quantized = replace(bound, tensors=tensors | sum_grids(bound, tensors))
     for repair in repairs:
         quantized = repair.after(fused, quantized, calibration)
     return quantized
+
+
+def _operand_schemes(network: Network, schemes: Mapping[str, ActivationScheme]) -> dict[str, ActivationScheme]:
+    """Return how constants that stand beside activations are quantized: as the outputs that they go into."""
+    return {
+        name: schemes[operator.output]
+        for operator in network.operators
+        if isinstance(operator, QuantizedOperator)
+        for name in operator.constants
+    }
 
 
 def _first_of_each_weight(network: Network) -> list[MatmulOperator]:
@@ -105,14 +120,17 @@ def _activation_grids(network: Network, calibration: FloatArray, schemes: Mappin
         for home in homes.values()
         if isinstance(producer := producers.get(home), LutFunction) and producer.function in BOUNDED_FUNCTIONS
     }
+    shares = [home for home in homes.values() if isinstance(producers.get(home), Softmax)]
     lstms = state_homes(network)
-    known = {*functions, *lstms.values(), *(name for name, one in producers.items() if _needs_no_range(one))}
+    fixed = (name for name, one in producers.items() if _needs_no_range(one))
+    known = {*functions, *shares, *lstms.values(), *fixed}
     calibrated = {name: schemes[name] for name in dict.fromkeys(homes.values()) if name not in known}
     calibrated |= state_schemes(network, schemes)
     ranges = activation_ranges(network, calibration, calibrated)
     grids = {name: _grid_of_range(name, ranges[name], scheme.grid) for name, scheme in calibrated.items()}
     states = {layer: state_grids(layer, grids[hidden_name(layer)], grids[cell_name(layer)]) for layer in lstms}
     grids |= {name: function_quantization(function, schemes[name].grid) for name, function in functions.items()}
+    grids |= {name: softmax_quantization(schemes[name].grid.format) for name in shares}
     grids |= {home: states[layer].hidden for layer, home in lstms.items()}
     of_tensors = {name: grids[home] for name, home in homes.items() if home in grids}
     operators = bind_lstms(network, states, of_tensors)
@@ -155,6 +173,11 @@ def _grid_of_range(tensor: str, limits: tuple[float, float], rule: GridRule) -> 
         return rule.over(*limits)
     except ConfigError as error:
         raise ConfigError(f"tensor {tensor}: {error}") from None
+
+
+def softmax_quantization(word: IntFormat) -> Quantization:
+    """Return the grid of a softmax: [0, 1) over all codes, whatever other activations have."""
+    return Quantization(np.asarray(2.0**-word.bits), np.asarray(word.min, np.int64), word)
 
 
 def function_quantization(function: str, rule: GridRule) -> Quantization:

@@ -110,3 +110,39 @@ def test_the_weights_are_the_files(model: str) -> None:
     (operator,) = read_workload(model).network.operators
     assert isinstance(operator, RowsDense)
     assert (operator.units, operator.depth) == (2, 3)
+
+
+def test_a_file_of_reals_is_quantized_by_the_users_samples(hwsim: Hwsim, tmp_path: Path) -> None:
+    from tflite_files import FileBuilder
+
+    file = FileBuilder()
+    source = file.tensor((1, 3), "FLOAT32")
+    weight = file.tensor((2, 3), "FLOAT32", data=np.arange(6, dtype=np.float32).tobytes())
+    result = file.tensor((1, 2), "FLOAT32")
+    file.operator("FULLY_CONNECTED", [source, weight], [result])
+    path = tmp_path / "reals.tflite"
+    path.write_bytes(file.build([source], [result]))
+    samples = inputs(tmp_path, np.random.default_rng(0).normal(size=(9, 3)))
+    refused = hwsim("run", "edge16", str(path), "--inputs", samples)
+    assert refused.code == 2
+    assert "workload reals has no calibration data" in refused.err
+    outcome = hwsim("run", "edge16", str(path), "--inputs", samples, "--calibration", samples, "--json")
+    assert outcome.code == 0
+    assert outcome.json["totals"]["macs"] == 6
+
+
+def test_a_quantized_file_takes_no_calibration_samples(hwsim: Hwsim, model: str, tmp_path: Path) -> None:
+    codes = inputs(tmp_path, np.zeros((1, 3), np.int8))
+    outcome = hwsim("run", "edge16", model, "--inputs", codes, "--calibration", codes)
+    assert outcome.code == 2
+    assert "calibration samples: workload dense is quantized already; allowed: a network of reals" in outcome.err
+
+
+def test_other_samples_quantize_a_shipped_network_too(hwsim: Hwsim, tmp_path: Path) -> None:
+    samples = inputs(tmp_path, np.random.default_rng(0).uniform(size=(20, 64)))
+    own, others = (
+        hwsim("run", "edge16", "digits_mlp", "--samples", "20", "--json", *more)
+        for more in ([], ["--calibration", samples])
+    )
+    assert (own.code, others.code) == (0, 0)
+    assert own.json["totals"]["macs"] == others.json["totals"]["macs"]

@@ -8,17 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operator import LoweringOptions
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.steps import MoveStep, Step
 from hwsim.network.tensor import Shape, Tensor
-from hwsim.numerics.tflite.convert import pad_code
+from hwsim.numerics.tflite.convert import pad_code, requantize
 
 
 @dataclass(frozen=True)
 class _Moves(QuantizedOperator):
     """One move for every element of the output, of codes and reals alike."""
+
+    keeps_quantization: ClassVar[bool] = True
 
     actions: ClassVar[Mapping[str, int]] = {"move": 1}
     real_actions: ClassVar[Mapping[str, int]] = {"float_move": 1}
@@ -31,8 +34,6 @@ class _Moves(QuantizedOperator):
 @dataclass(frozen=True)
 class Reshape(_Moves):
     """The same row of values in another shape; also where axes of size 1 come or go."""
-
-    keeps_quantization: ClassVar[bool] = True
 
     shape: Shape = ()
 
@@ -123,7 +124,37 @@ class Index(Slice):
 
 
 @dataclass(frozen=True)
-class Concatenation(_Moves):
+class _Joins(_Moves):
+    """Several tensors become one. Codes of other grids are rescaled to its own; in a file they have one grid."""
+
+    keeps_quantization: ClassVar[bool] = False
+
+    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
+        """Rescale what needs it, then move."""
+        if not operands.is_quantized_here:
+            return self.real_values(values)
+        grids = [operands.grid(number) for number in range(len(values))]
+        return self.real_values(
+            [
+                requantize(operands.profile, codes, grid, operands.output) if grid.differs(operands.output) else codes
+                for codes, grid in zip(values, grids, strict=True)
+            ]
+        )
+
+    def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:
+        """A move for each element, and a rescaling where its grid is another one."""
+        counts = super().work(shapes, operands)
+        if operands.are_real or not operands.is_quantized_here:
+            return counts
+        for number, shape in enumerate(shapes):
+            if operands.grid(number).differs(operands.output):
+                for action in ("multiply", "shift", "add"):
+                    counts["vector_unit", action] += int(np.prod(shape))
+        return counts
+
+
+@dataclass(frozen=True)
+class Concatenation(_Joins):
     """Tensors side by side along an axis."""
 
     axis: int = 0
@@ -142,7 +173,7 @@ class Concatenation(_Moves):
 
 
 @dataclass(frozen=True)
-class Pack(_Moves):
+class Pack(_Joins):
     """Tensors of one shape along a new axis."""
 
     axis: int = 0

@@ -17,6 +17,8 @@ from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
 
+FIXED_POINT_PROFILE: Profile = "tflm"
+
 Values = np.ndarray[Any, Any]
 """Codes, or reals in float32 before a quantization and after a dequantization."""
 
@@ -32,14 +34,13 @@ class Operands:
 
     @property
     def profile(self) -> Profile:
-        """Whose arithmetic to follow.
+        """Whose arithmetic to follow: where none is named, fixed point as in TensorFlow Lite for Microcontrollers."""
+        return self.options.profile or FIXED_POINT_PROFILE
 
-        Raises:
-            UnsupportedError: nobody's: the operator has no arithmetic of hwsim's own.
-        """
-        if self.options.profile is None:
-            raise UnsupportedError("needs a rounding profile")
-        return self.options.profile
+    @property
+    def is_quantized_here(self) -> bool:
+        """Whether hwsim has quantized the network, and no file says what kernels do."""
+        return self.options.profile is None
 
     @property
     def are_real(self) -> bool:

@@ -15,7 +15,8 @@ from hwsim.numerics.tflite.multipliers import INT16, Multiply, multiply_double, 
 from hwsim.numerics.tflite.profiles import Profile, check_profile
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp, float32, mul_scale, power_of_two_of
 
-ADD_SHIFT = {8: 20, 16: 15}  # bits of headroom by operand width
+NARROW_SHIFT, WIDE_SHIFT = 20, 15  # bits of headroom for sums of codes of 8 and of 16 bits
+NARROW_BITS, SUM_BITS = 8, 31
 XNNPACK_ADD_BITS = 20
 
 
@@ -180,11 +181,19 @@ def build_add(
     if profile == "xnnpack" and output.format.bits == 8:
         return _xnnpack_add(operands, first, second, output, sign)
     scales = [float(float32(part.scale)) for part in (first, second, output)]
-    shift = ADD_SHIFT[output.format.bits]
+    shift = _headroom(operands, output.format.bits)
     twice = 2.0 * max(scales[:2])
     multipliers = [quantize_multiplier(scale / twice) for scale in scales[:2]]
     final = quantize_multiplier(twice / (2.0**shift * scales[2]))
     return FixedPointAdd(operands, shift, multipliers[0], multipliers[1], final, sign)
+
+
+def _headroom(operands: Operands, bits: int) -> int:
+    """Return by how many bits operands are shifted: differences of codes and zero points fit 32 bits then."""
+    if bits <= NARROW_BITS:
+        return NARROW_SHIFT
+    is_symmetric = operands.first_zero_point == operands.second_zero_point == 0
+    return WIDE_SHIFT if is_symmetric else SUM_BITS - (bits + 1)
 
 
 def _shifted_add(operands: Operands, logarithms: list[int], sign: int) -> ShiftedAdd:

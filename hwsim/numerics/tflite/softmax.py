@@ -30,25 +30,28 @@ class FixedPointSoftmax:
     r = 1 / (1 + x) at x = (sum << h) - 2**31; out = SRDHM(r, e_j) / 2**(12 - h + 31 - bits) + least code, clamped.
     Divisions round half away from zero.
 
+    Input codes of other widths, ``bits``, have tables of other lengths.
+
     Source: ``Softmax`` in TensorFlow Lite's ``kernels/internal/reference/softmax.h``.
     """
 
     scale: float
     beta: float
     output: IntFormat
+    bits: int = 8
 
     INTEGER_BITS: ClassVar[int] = 5
     SUM_INTEGER_BITS: ClassVar[int] = 12
 
     @cached_property
     def exponentials(self) -> IntArray:
-        """Return exp(-k beta S) for k = 0 to 255, without integer bits; 0 where the kernel skips the input."""
+        """Return exp(-k beta S) for every difference k, without integer bits; 0 where the kernel skips the input."""
         fraction_bits = 31 - self.INTEGER_BITS
         real = min(float(np.float32(self.beta)) * float(float32(self.scale)) * 2.0**fraction_bits, 2.0**31 - 1)
         multiplier = quantize_multiplier(real)
         left = -int(multiplier.shift)
         radius = int(np.floor(31.0 * 2.0**fraction_bits / 2.0**left))
-        differences = -np.arange(DIFFERENCES, dtype=np.int64)
+        differences = -np.arange(1 << self.bits, dtype=np.int64)
         inside = np.maximum(differences, -radius)
         raw = gemmlowp.WORD32.multiply(inside << left, int(multiplier.mantissa))
         return np.where(differences < -radius, 0, gemmlowp.exp_of_negative(raw, self.INTEGER_BITS))
@@ -100,21 +103,20 @@ class FloatSoftmax:
 def build_softmax(
     profile: Profile, source: Quantization, output: Quantization, beta: float = 1.0
 ) -> FixedPointSoftmax | FloatSoftmax | TableSoftmax:
-    """Build the softmax of 8-bit or 16-bit codes.
+    """Build the softmax of 8-bit or 16-bit codes; in ``tflm`` and ``litert_reference`` of any to as many bits.
 
     Raises:
         UnsupportedError: codes of other widths; 16-bit codes to 8 bits; 8-bit codes to 16 bits in
             ``litert_optimized`` and ``xnnpack``.
     """
     check_profile(profile, "softmax")
-    if source.format.bits == 16 and output.format.bits == 16:
+    bits, out_bits = source.format.bits, output.format.bits
+    if bits == out_bits == 16 and not output.zero_point:
         return TableSoftmax(profile, float(source.scale), beta)
-    if source.format.bits != 8:
-        raise UnsupportedError(
-            f"softmax of {source.format.bits}-bit codes to {output.format.bits} bits; available: 8 to 8 or 16, 16 to 16"
-        )
+    if (bits, out_bits) != (8, 16) and bits != out_bits:
+        raise UnsupportedError(f"softmax of {bits}-bit codes to {out_bits} bits; available: 8 to 8 or 16, 16 to 16")
     if profile in ("tflm", "litert_reference"):
-        return FixedPointSoftmax(float(source.scale), beta, output.format)
+        return FixedPointSoftmax(float(source.scale), beta, output.format, bits)
     if output.format.bits != 8:
         raise UnsupportedError(f"softmax to {output.format.bits}-bit codes in profile '{profile}'; available: 8")
     return FloatSoftmax(float(source.scale), beta, output)

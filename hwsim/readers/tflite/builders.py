@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from hwsim.network.operators.arithmetic import (
 )
 from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
 from hwsim.network.operators.dense import RowsDense
+from hwsim.network.operators.elementwise import LutFunction, Rectify
 from hwsim.network.operators.functions import Softmax, TableFunction
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
@@ -256,12 +258,30 @@ def _rectify(activation: TfliteActivation) -> Builder:
     return lambda source: [QuantizedRectify(*_first(source), activation)]
 
 
+def _clamp(activation: Literal["relu", "relu6"]) -> Builder:
+    """In a network that hwsim quantizes, of the kind that is fused into the product before it."""
+
+    def build_clamp(source: Source) -> Built:
+        if source.model.is_real:
+            return [Rectify(*_first(source)[:3], activation)]
+        return [QuantizedRectify(*_first(source), activation)]
+
+    return build_clamp
+
+
 def _leaky_relu(source: Source) -> Built:
     return [LeakyRelu(*_first(source), float(source.operator.options["Alpha"]))]
 
 
 def _function(function: NonlinearFunction) -> Builder:
-    return lambda source: [TableFunction(*_first(source), function)]
+    """In a network that hwsim quantizes, by the machine's own LUT."""
+
+    def build_function(source: Source) -> Built:
+        if source.model.is_real:
+            return [LutFunction(*_first(source)[:3], "sigmoid" if function == "logistic" else function)]
+        return [TableFunction(*_first(source), function)]
+
+    return build_function
 
 
 def _softmax(source: Source) -> Built:
@@ -288,8 +308,8 @@ BUILDERS: dict[str, Builder] = {
     "PACK": _pack,
     "PAD": _pad,
     "QUANTIZE": _quantize,
-    "RELU": _rectify("relu"),
-    "RELU6": _rectify("relu6"),
+    "RELU": _clamp("relu"),
+    "RELU6": _clamp("relu6"),
     "RELU_N1_TO_1": _rectify("relu_n1_to_1"),
     "RESHAPE": _reshape,
     "SOFTMAX": _softmax,
@@ -317,6 +337,7 @@ def build(source: Source) -> tuple[Sequence[Operator], Sequence[Tensor]]:
         raise UnsupportedError(f"{source.operator.label}: no such operator here")
     check_types(source)
     operators = builder(source)
-    if isinstance(operators[0], MatmulOperator) and source.tensor(0).dtype == REAL:
-        return build_real_product(source, operators[0])
+    product = operators[0]
+    if isinstance(product, MatmulOperator) and source.tensor(0).dtype == REAL and not source.is_quantizable_product:
+        return build_real_product(source, product)
     return operators, []

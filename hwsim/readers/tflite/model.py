@@ -12,6 +12,7 @@ from hwsim.network.tensor import Shape
 
 OptionValue = int | float | bool
 NO_TENSOR = -1
+QUANTIZED = ("INT4", "INT8", "UINT8", "INT16")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +55,8 @@ class FileModel:
     operators: tuple[FileOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def is_real(self) -> bool:
+        """Whether no tensor is quantized: then hwsim may do it."""
+        return not any(tensor.scales.size or tensor.dtype in QUANTIZED for tensor in self.tensors)

@@ -31,7 +31,7 @@ _FORMATS = {"INT4": IntFormat(4), "INT8": IntFormat(8), "INT16": IntFormat(16), 
 
 
 def read_tflite(path: Path) -> Workload:
-    """Return the network in a file; it is quantized already, and has no samples of its own.
+    """Return the network in a file, quantized already or of reals; it has no samples of its own.
 
     Raises:
         ConfigError: no such file, or one that is damaged or makes no sense.
@@ -75,7 +75,17 @@ def _network(model: FileModel, name: str) -> Network:
     ends = [tuple(str(number) for number in numbers) for numbers in (model.inputs, model.outputs)]
     for end in (*ends[0], *ends[1]):
         tensors.setdefault(end, _tensor(model.tensors[int(end)]))
-    return Network(name, tensors, tuple(operators), ends[0], ends[1], holds_codes=True)
+    if model.is_real and len(ends[0]) > 1:
+        raise UnsupportedError(f"a network of reals with {len(ends[0])} inputs; allowed: 1")
+    return Network(
+        name,
+        tensors,
+        tuple(operators),
+        ends[0],
+        ends[1],
+        holds_codes=not model.is_real,
+        has_batch_axis=model.is_real,
+    )
 
 
 def _tensor(found: FileTensor) -> Tensor:
@@ -111,20 +121,31 @@ def _laid_out(operator: Operator, tensors: dict[str, Tensor]) -> Operator:
     if not isinstance(operator, MatmulOperator) or tensors[operator.weight].is_internal:
         return operator
     weight = tensors[operator.weight]
-    if weight.quantization is None or tensors[operator.input].quantization is None:
-        raise ConfigError(f"layer {operator.name}: input or weights without a scale")
     order = weight_order(operator)
-    channels = order[-1]
-    axis = weight.quantization.axis
-    if axis is not None and axis != channels:
-        raise ConfigError(f"layer {operator.name}: weights with scales along axis {axis}; allowed: {channels}")
     data = np.asarray(weight.data).transpose(order)
-    grid = _per_channel(weight.quantization, data.shape[-1], spread=isinstance(operator, Conv2d))
-    name = f"{operator.weight}.{operator.name}"  # a constant may be shared by operators with other layouts
-    tensors[name] = replace(weight, name=name, shape=data.shape, data=data, quantization=grid)
     if operator.bias is not None and tensors[operator.bias].shape != (data.shape[-1],):
         raise ConfigError(f"layer {operator.name}: bias of shape {list(tensors[operator.bias].shape)}")
-    return replace(operator, weight=name)
+    grids = weight.quantization, tensors[operator.input].quantization
+    if not any(grids):
+        grid = None
+    elif grids[0] is None or grids[1] is None:
+        raise ConfigError(f"layer {operator.name}: input or weights without a scale")
+    else:
+        grid = _weight_grid(operator, grids[0], order[-1], data.shape[-1])
+    name = f"{operator.weight}.{operator.name}"  # a constant may be shared by operators with other layouts
+    tensors[name] = replace(weight, name=name, shape=data.shape, data=data, quantization=grid)
+    if operator.bias is None:
+        return replace(operator, weight=name)
+    bias = f"{operator.bias}.{operator.name}"  # and quantized for each of them on a grid of its own
+    tensors[bias] = replace(tensors[operator.bias], name=bias)
+    return replace(operator, weight=name, bias=bias)
+
+
+def _weight_grid(operator: MatmulOperator, grid: Quantization, axis: int, channels: int) -> Quantization:
+    """Return the quantization of weights laid out, whose scales lie along ``axis`` of the file's."""
+    if grid.axis is not None and grid.axis != axis:
+        raise ConfigError(f"layer {operator.name}: weights with scales along axis {grid.axis}; allowed: {axis}")
+    return _per_channel(grid, channels, spread=isinstance(operator, Conv2d))
 
 
 def _per_channel(grid: Quantization, channels: int, *, spread: bool) -> Quantization:

@@ -62,6 +62,11 @@ class Source:
             raise ConfigError(f"{self.operator.label}: padding {number}; allowed: 0 (same), 1 (valid)")
         return PADDINGS[number]
 
+    @property
+    def is_quantizable_product(self) -> bool:
+        """Whether a product of reals has weights to quantize, in a file where nothing else is quantized."""
+        return self.model.is_real and self.tensor(1).data is not None
+
     def number(self, option: str) -> int:
         """An option that is a whole number."""
         return int(self.operator.options[option])
