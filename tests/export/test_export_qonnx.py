@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-import qonnx.core.onnx_exec as executor
 from exported import Exported
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.transformation.infer_shapes import InferShapes
+from qonnx_executor import executed
 
 from hwsim.cli.export import write_onnx
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.operator import quantization_of
 
 SAMPLES = 100
-IR_VERSION = 10  # what the executor writes for each node by itself is newer than ONNX Runtime reads
-
-
-@pytest.fixture(autouse=True)
-def readable_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = executor.qonnx_make_model
-
-    def make_older(graph: onnx.GraphProto) -> onnx.ModelProto:
-        model = make(graph)
-        model.ir_version = IR_VERSION
-        return model
-
-    monkeypatch.setattr(executor, "qonnx_make_model", make_older)
-
-
-def executed(case: Exported) -> Mapping[str, np.ndarray]:
-    """Return all tensors of the exported file: reals on their grids."""
-    model: Any = ModelWrapper(onnx.load_from_string(qonnx_file(case.network)))
-    source = model.graph.input[0].name
-    model.set_tensor_shape(source, list(case.inputs.shape))
-    model = model.transform(InferShapes())
-    context: dict[str, np.ndarray] = executor.execute_onnx(model, {source: case.inputs}, return_full_exec_context=True)
-    return context
 
 
 def differences(case: Exported) -> tuple[int, int]:
-    tensors = executed(case)
+    tensors = executed(qonnx_file(case.network), case.inputs)
 
     def codes(name: str) -> np.ndarray:
         grid = quantization_of(case.network.tensors[name])

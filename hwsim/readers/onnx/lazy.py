@@ -21,7 +21,7 @@ from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.onnx.graph import Codes, Graph, Live, Order
+from hwsim.readers.onnx.graph import Codes, Graph, Live, Order, same_grid
 from hwsim.readers.onnx.model import Array, FileNode
 
 Body = Callable[[Sequence[Float32Array]], Float32Array]
@@ -72,6 +72,11 @@ Lazy = Expression | Product
 def leaf(live: Live) -> Expression:
     """Return a tensor's reals."""
     return Expression((live,), lambda values: values[0], live.shape, live.order, Counts(), pointwise=True)
+
+
+def has_grid(live: Live, grid: Quantization) -> bool:
+    """Tell whether a tensor's codes stand for reals by a quantization."""
+    return live.codes is not None and live.codes.grid is not None and same_grid(live.codes.grid, grid)
 
 
 def apply(source: Expression, function: Callable[[Float32Array], Float32Array], action: str) -> Expression:

@@ -8,11 +8,11 @@ from pathlib import Path
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
-from hwsim.readers.onnx import moves, qdq, qlinear, real
+from hwsim.readers.onnx import moves, qdq, qlinear, qonnx, real
 from hwsim.readers.onnx.fold import fold
 from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
-from hwsim.readers.onnx.model import FileInput, FileModel
+from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
 from hwsim.readers.onnx.site import CODE_TYPES, Site
 from hwsim.readers.workload import Workload
@@ -82,14 +82,22 @@ def _is_quantized(model: FileModel) -> bool:
     """Tell whether a file has integers for activations; else hwsim quantizes it."""
     if any(one.dtype != "FLOAT" for one in model.inputs):
         return True
-    return any("QLinear" in node.kind or node.kind in QUANTIZED for node in model.nodes)
+    return any("QLinear" in node.kind or node.kind in QUANTIZED or _is_qonnx(node) for node in model.nodes)
+
+
+def _is_qonnx(node: FileNode) -> bool:
+    return node.domain in qonnx.DOMAINS and node.kind in qonnx.BUILDERS
 
 
 def _is_known(site: Site) -> bool:
     kind, domain = site.node.kind, site.node.domain
     if not site.graph.holds_codes and not domain and kind in real.BUILDERS:
         return True
-    return (domain, kind) in qlinear.BUILDERS or (not domain and (kind in qdq.BUILDERS or kind in moves.BUILDERS))
+    return (
+        (domain, kind) in qlinear.BUILDERS
+        or _is_qonnx(site.node)
+        or (not domain and (kind in qdq.BUILDERS or kind in moves.BUILDERS))
+    )
 
 
 def _add(site: Site, reals: Reals) -> None:
@@ -98,21 +106,23 @@ def _add(site: Site, reals: Reals) -> None:
         return
     if (domain, kind) in qlinear.BUILDERS:
         qlinear.BUILDERS[domain, kind](site)
+    elif _is_qonnx(site.node):
+        qonnx.BUILDERS[kind](site, reals)
     elif domain or not _is_known(site):
         raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
     elif kind in real.BUILDERS and not site.graph.holds_codes:
         real.BUILDERS[kind](site, reals)
     elif kind in moves.BUILDERS:
         moves.BUILDERS[kind](site, reals)
-    elif kind in ("Relu", "Clip") and _is_codes(site):
+    elif kind in ("Relu", "Clip") and _is_codes(site, reals):
         _clamp(site)
     else:
         qdq.BUILDERS[kind](site, reals)
 
 
-def _is_codes(site: Site) -> bool:
+def _is_codes(site: Site, reals: Reals) -> bool:
     live = site.graph.live.get(site.input(0))
-    return live is not None and live.codes is not None
+    return live is not None and live.codes is not None and site.input(0) not in reals
 
 
 def _clamp(site: Site) -> None:
@@ -125,6 +135,9 @@ def _clamp(site: Site) -> None:
     else:
         low = max(low, int(site.array(1).reshape(-1)[0])) if site.has(1) else low
         high = min(high, int(site.array(2).reshape(-1)[0])) if site.has(2) else high
+    if (low, high) == (live.codes.word.min, live.codes.word.max):
+        moves.rename(site, live)
+        return
     moves.clamp_codes(site, live, low, high)
 
 

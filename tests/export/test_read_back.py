@@ -1,0 +1,59 @@
+"""Exported files are workloads: hwsim reads back the integers that it has written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import Exported
+
+from hwsim.config.load import load_arch
+from hwsim.errors import ConfigError
+from hwsim.export.qdq import qdq_file
+from hwsim.export.qonnx import qonnx_file
+from hwsim.network.network import Network
+from hwsim.readers.read import read_workload
+from hwsim.samples import choose_samples
+from hwsim.simulate import integer_tensors, run
+
+STORED_BITS = {qdq_file: 4, qonnx_file: 2}  # the narrowest weights that a file tells apart
+
+
+@pytest.mark.parametrize("write", [qdq_file, qonnx_file])
+@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn"])
+@pytest.mark.parametrize("bits", [8, 4, 3])
+def test_every_code_comes_back(tmp_path: Path, write: Callable[[Network], bytes], workload: str, bits: int) -> None:
+    case = Exported(workload, bits, 540)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(write(case.network))
+    widths = [f"array.weight_bits={max(bits, STORED_BITS[write])}", f"array.activation_bits={bits}"]
+    chosen = choose_samples(read_workload(path), inputs=case.inputs)
+    found = integer_tensors(load_arch("edge16", [*widths, "array.guard_bits=16"]), chosen)
+    wrong, elements = case.differences(lambda name: np.asarray(found[name]))
+    assert (wrong, elements > 70_000) == (0, True)
+
+
+def test_a_file_keeps_its_widths(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(qonnx_file(Exported("digits_mlp", 6, 1).network))
+    inputs = np.zeros((1, 64), np.float32)
+    with pytest.raises(ConfigError) as refused:
+        run("edge16", path, inputs=inputs, overrides=["array.weight_bits=5"])
+    assert refused.value.problems == tuple(
+        f"layer {layer}: weights of 6 bits; array.weight_bits is 5; allowed: 6 or more"
+        for layer in ("gemm_3", "gemm_8")
+    )
+
+
+def test_it_runs_on_the_machine(tmp_path: Path) -> None:
+    """Accuracy of the written network, from the file, stepped."""
+    case = Exported("digits_cnn", 4, 30)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(qonnx_file(case.network))
+    settings = ["array.weight_bits=4", "array.activation_bits=4", "array.guard_bits=16"]
+    again = run("edge16", path, inputs=case.inputs, labels=case.chosen.labels, overrides=settings)
+    first = run(case.spec, case.workload, samples=30)
+    assert again.accuracy == first.accuracy
+    assert again.totals["macs"] == first.totals["macs"]
