@@ -43,7 +43,7 @@ def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str
 
     Raises:
         CheckFailedError: a tensor differs; the text names the first element of the first such tensor.
-        ConfigError: the oracle is not installed, or cannot run the file.
+        ConfigError: the oracle is not installed, cannot run the file, or does not show its outputs.
     """
     require_oracle(oracle)
     numbers, names = _onnx_tensors(path) if oracle == ONNX_RUNTIME else _tflite_tensors(path)
@@ -59,6 +59,9 @@ def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str
                 continue
             _compare(names[tensor], ours, theirs[numbers[tensor]], oracle, first)
             compared[tensor] = compared.get(tensor, 0) + ours.size
+    unseen = [names[name] for name in chosen.workload.network.outputs if name not in compared]
+    if unseen:
+        raise ConfigError(f"{path}: {oracle} does not show the outputs {', '.join(unseen)}: nothing is proved")
     return OracleAgreement(oracle, chosen.count, len(compared), sum(compared.values()), tuple(hidden))
 
 

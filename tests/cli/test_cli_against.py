@@ -5,6 +5,7 @@ The file has one layer of weights [[1, 2, 3], [4, 5, 6]]: tensor 0 holds 3 codes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,15 +81,32 @@ def test_samples_are_compared_in_parts_and_counted_through(
     assert "0 differences on 5 random samples (seed 0): 2 tensors, 25 elements" in outcome.out
 
 
-def test_a_tensor_that_the_oracle_hides_is_listed(hwsim: Hwsim, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_the_input(oracle: str, cases: list[ask.Case]) -> list[ask.Answer]:
-        (answer,) = ask.ask(oracle, cases)
-        return [ask.Answer({number: values for number, values in answer.tensors.items() if number})]
+def without(tensor: int) -> Callable[[str, list[ask.Case]], list[ask.Answer]]:
+    """Return an oracle that does not show a tensor."""
 
-    monkeypatch.setattr(compare, "ask", without_the_input)
+    def asked(oracle: str, cases: list[ask.Case]) -> list[ask.Answer]:
+        (answer,) = ask.ask(oracle, cases)
+        return [ask.Answer({number: values for number, values in answer.tensors.items() if number != tensor})]
+
+    return asked
+
+
+def test_a_tensor_that_the_oracle_hides_is_listed(hwsim: Hwsim, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "ask", without(0))
     outcome = hwsim("check", "edge16", model, "--against", "xnnpack")
     assert outcome.code == 0
     assert "1 tensor, 20 elements; not shown by xnnpack: 0 'tensor0'\n" in outcome.out
+
+
+def test_an_oracle_that_hides_the_output_proves_nothing(
+    hwsim: Hwsim, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "ask", without(3))
+    outcome = hwsim("check", "edge16", model, "--against", "xnnpack")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "hwsim: dense.tflite: xnnpack does not show the outputs 3 'tensor3': nothing is proved\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -97,12 +97,19 @@ def test_every_key_of_a_schema_is_described(kind: SpecKind) -> None:
         ("arch", {"schema_version": 2}),
         ("sweep", {"schema_version": 1, "architecture": "a", "workloads": ["b"], "axes": [{"array.row": [1]}]}),
         ("sweep", {"schema_version": 1, "architecture": "a", "workloads": ["b"], "axes": [{"zip": [1]}]}),
+        ("sweep", {"schema_version": 1, "architecture": "a", "workloads": [{"workload": "b", "input": "x.npy"}]}),
         ("workload", {"schema_version": 1, "arrays": "a", "input_shape": [1], "layers": []}),
     ],
 )
 def test_the_schemas_refuse_what_loading_refuses(kind: SpecKind, data: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, json_schema(kind))
+
+
+def test_the_schema_of_sweeps_takes_names_and_workloads_with_samples() -> None:
+    workloads = ["digits_mlp", {"workload": "net.tflite", "inputs": "x.npy", "labels": "y.npy"}]
+    data = {"schema_version": 1, "architecture": "edge16", "workloads": workloads}
+    jsonschema.validate(data, json_schema("sweep"))
 
 
 def test_the_schema_has_the_defaults() -> None:
