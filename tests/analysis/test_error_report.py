@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from hwsim.analysis.error import run_with_errors
 from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
-from hwsim.errors import UnsupportedError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values
 from hwsim.quantize.fuse import fuse
 from hwsim.readers.read import read_workload
@@ -78,10 +79,13 @@ def test_stored_and_read_again(digits: Samples) -> None:
 
 
 def test_a_file_of_integers_has_nothing_to_compare_with(digits: Samples) -> None:
-    from dataclasses import replace
-
     quantized = replace(digits.workload, network=replace(digits.workload.network, holds_codes=True))
     with pytest.raises(
         UnsupportedError, match=r"workload digits_cnn keeps its file.s own numbers: there is no float network"
     ):
         run_with_errors(load_arch("edge16"), replace(digits, workload=quantized))
+
+
+def test_shapes_alone_have_no_errors() -> None:
+    with pytest.raises(ConfigError, match="bert_base has shapes alone and no values to compute with"):
+        run_with_errors(load_arch("edge16"), choose_samples(read_workload("bert_base")))
