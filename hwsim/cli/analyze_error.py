@@ -49,9 +49,10 @@ def analyze_error(request: ErrorRequest) -> None:
 
 
 def _written(result: RunResult, folder: Path) -> list[Path]:
-    from hwsim.report.run_plots import write_error_plot
+    from hwsim.report.run_plots import write_run_plots
 
-    return [*write_result(result, folder), *write_error_plot(folder)]
+    written = write_result(result, folder)
+    return [*written, *(path for outcome in write_run_plots(folder) for path in outcome.paths)]
 
 
 def _print(result: RunResult) -> None:

@@ -151,10 +151,10 @@ def sweep(
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's results.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's or a run's results.")],
     as_json: AsJson = False,
 ) -> None:
-    """Draw the plots of a sweep's stored results."""
+    """Draw the plots of a sweep's stored results, or of a single run's."""
     from hwsim.cli.plot import draw_plots
 
     draw_plots(folder, as_json=as_json)

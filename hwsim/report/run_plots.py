@@ -6,26 +6,28 @@ import json
 from pathlib import Path
 
 from hwsim.errors import ConfigError
-from hwsim.report.plots.drawing import write_drawing
+from hwsim.report.plots import PLOTS_FOLDER, PlotOutcome
+from hwsim.report.plots.drawing import remove_drawing, write_drawing
 from hwsim.report.plots.error_per_layer import error_per_layer
 from hwsim.report.style import plot_style
 from hwsim.results.files import RESULT_NAME
 from hwsim.results.run_result import RunResult
 
-PLOTS_FOLDER = "plots"
 
+def write_run_plots(folder: Path) -> list[PlotOutcome]:
+    """Draw what applies to the result in ``folder``, into its folder ``plots``.
 
-def write_error_plot(folder: Path) -> tuple[Path, ...]:
-    """Draw the errors per layer of the result in ``folder``, into its folder ``plots``.
+    A plot that does not apply is skipped with the reason, and files of it from an earlier run are removed.
 
     Raises:
-        ConfigError: the folder holds no result with errors, or a file cannot be written.
+        ConfigError: the folder holds no result, or a file cannot be written.
     """
-    result = read_result(folder)
+    result, name, target = read_result(folder), "error_per_layer", folder / PLOTS_FOLDER
     if not result.tensor_errors:
-        raise ConfigError(f"{folder / RESULT_NAME}: has no errors per layer; allowed: what analyze error has written")
+        remove_drawing(target, name)
+        return [PlotOutcome(name, skipped_reason="no errors per layer, as analyze error stores them")]
     with plot_style():
-        return write_drawing(error_per_layer(result), folder / PLOTS_FOLDER, "error_per_layer")
+        return [PlotOutcome(name, write_drawing(error_per_layer(result), target, name))]
 
 
 def read_result(folder: Path) -> RunResult:

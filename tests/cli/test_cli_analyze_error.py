@@ -42,3 +42,13 @@ def test_a_file_in_the_way(hwsim: Hwsim, here: Path) -> None:
     (here / "study").write_text("")
     outcome = hwsim(*ANALYZE, "--out", "study")
     assert (outcome.code, outcome.err) == (2, "hwsim: study: a file; allowed: a folder to write to\n")
+
+
+def test_plot_draws_the_stored_result_again(hwsim: Hwsim, here: Path) -> None:
+    hwsim(*ANALYZE, "--out", "study")
+    plot = here / "study/plots/error_per_layer.png"
+    drawn = plot.read_bytes()
+    plot.unlink()
+    outcome = hwsim("plot", "study")
+    assert (outcome.code, outcome.out) == (0, "plot  study/plots/error_per_layer.png (also .svg, .csv)\n")
+    assert plot.read_bytes() == drawn

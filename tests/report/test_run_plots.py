@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hwsim.errors import ConfigError
-from hwsim.report.run_plots import write_error_plot
+from hwsim.report.run_plots import write_run_plots
 from hwsim.results.run_result import RunResult
 from hwsim.results.tensor_error import TensorError
 
@@ -59,28 +59,32 @@ def error(layer: str, sqnr_db: float | None) -> TensorError:
 
 def test_layers_without_noise_and_with_more_noise_than_signal(tmp_path: Path) -> None:
     result = replace(bare_result(), tensor_errors=(error("a", None), error("b", -3.0), error("c", 40.0)))
-    png, svg, csv = write_error_plot(stored(tmp_path, result))
+    png, svg, csv = write_run_plots(stored(tmp_path, result))[0].paths
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "exact" in svg.read_text()
     assert pd.read_csv(csv)["sqnr_db"].tolist()[1:] == [-3.0, 40.0]
 
 
 def test_a_layer_that_is_all_exact(tmp_path: Path) -> None:
-    assert write_error_plot(stored(tmp_path, replace(bare_result(), tensor_errors=(error("a", None),))))
+    (drawn,) = write_run_plots(stored(tmp_path, replace(bare_result(), tensor_errors=(error("a", None),))))
+    assert len(drawn.paths) == 3
 
 
 def test_a_result_without_errors(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"result\.json: has no errors per layer; allowed: what analyze error"):
-        write_error_plot(stored(tmp_path, bare_result()))
+    with_errors = replace(bare_result(), tensor_errors=(error("a", 1.0),))
+    (drawn,) = write_run_plots(stored(tmp_path, with_errors))
+    (skipped,) = write_run_plots(stored(tmp_path, bare_result()))
+    assert skipped.skipped_reason == "no errors per layer, as analyze error stores them"
+    assert not any(path.exists() for path in drawn.paths)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
 def test_a_file_that_is_no_result(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ConfigError, match=r"result\.json: is not the result of a run"):
-        write_error_plot(tmp_path)
+        write_run_plots(tmp_path)
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"result\.json: cannot be read: No such file"):
-        write_error_plot(tmp_path)
+        write_run_plots(tmp_path)
