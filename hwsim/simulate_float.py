@@ -22,6 +22,7 @@ from hwsim.network.steps import Step
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray as Reals
 from hwsim.quantize.fuse import fuse
+from hwsim.quantize.weight_only import decoded_weights
 from hwsim.results.run_result import RunResult
 from hwsim.samples import Samples
 
@@ -37,7 +38,8 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
         UnsupportedError: the workload has no float network, or operators that the machine does not have for floats.
         AccumulatorOverflowError: something overflowed under ``overflow: error``.
     """
-    array, network = _array(spec), _float_network(chosen)
+    array = _array(spec)
+    network = _float_network(spec, chosen, array)
     steps = lower_float(network, array.operand, array.accumulator)
     stop = spec.array.overflow == "error"
     run = run_float(steps, array, _inputs(network, chosen), keep=[network.output], stop=stop)
@@ -59,7 +61,8 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
 
 def float_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Floats]:
     """Return the values of every activation tensor by name, (samples, *shape), in float32, which holds them all."""
-    array, network = _array(spec), _float_network(chosen)
+    array = _array(spec)
+    network = _float_network(spec, chosen, array)
     steps = lower_float(network, array.operand, array.accumulator)
     names = [network.input, *(step.output for step in steps)]
     values = run_float(steps, array, _inputs(network, chosen), keep=names).values
@@ -90,7 +93,8 @@ def _array(spec: ArchSpec) -> FloatArray:
     return FloatArray(array.rows, array.cols, dataflow, operand, accumulator, fold_overlap=array.fold_overlap)
 
 
-def _float_network(chosen: Samples) -> Network:
+def _float_network(spec: ArchSpec, chosen: Samples, array: FloatArray) -> Network:
+    """Return the network, its weights as a decoder makes them where memory holds their codes."""
     network = chosen.workload.network
     if not network.has_values:
         raise UnsupportedError(f"array of floats: {no_values(network.name)}, on an array of integers")
@@ -99,6 +103,8 @@ def _float_network(chosen: Samples) -> Network:
             f"workload {chosen.workload.name} keeps its file's own numbers; allowed on an array of floats: networks of "
             "reals, which hwsim would quantize for an array of integers"
         )
+    if spec.quantization.mode == "weight_only":
+        return decoded_weights(fuse(network), spec.quantization, weight_bits=spec.array.weight_bits, word=array.operand)
     return fuse(network)
 
 

@@ -242,7 +242,7 @@ class ArchSpec(Spec):
     energy_table: str = Field(default="horowitz_45nm", min_length=1, description="Name of the table of energies")
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield where double rounding meets too wide an accumulator, and layers wider than the array."""
+        """Yield where double rounding meets too wide an accumulator, modes without their MACs, and too wide layers."""
         bits = self.array.accumulator_bits
         if self.requantizer.rounding == "double" and bits > LARGEST_DOUBLE_ROUNDING_BITS:
             text = (
@@ -251,6 +251,9 @@ class ArchSpec(Spec):
             )
             widths = tuple(("array", key) for key in ("weight_bits", "activation_bits", "guard_bits"))
             yield Conflict(("requantizer", "rounding"), text, others=widths)
+        if self.quantization.mode == "weight_only" and self.array.float_formats is None:
+            text = "weight_only needs floats in array.number_format, not integer"
+            yield Conflict(("quantization", "mode"), text, others=(("array", "number_format"),))
         for layer, own in self.quantization.layers.items():
             place = ("quantization", "layers", layer)
             yield from _width_conflicts((*place, "weight_bits"), own.weight_bits, self.array.weight_bits)

@@ -130,6 +130,15 @@ def _weight_decode(table: EnergyTable, context: EnergyContext) -> float:
     return table.sram_access_pj(context.decoder_bytes, context.weight_bits)
 
 
+def _weight_scale(table: EnergyTable, context: EnergyContext) -> float:
+    """A product of floats; making a float of the code before it is a shift, and is not counted."""
+    return table.float_multiply_pj(context.float_operand_bits)
+
+
+def _weight_offset(table: EnergyTable, context: EnergyContext) -> float:
+    return table.int_add_pj(context.weight_bits + 1)
+
+
 def _activation_compare(table: EnergyTable, context: EnergyContext) -> float:
     return table.compare_pj(context.activation_bits)
 
@@ -185,6 +194,8 @@ ACTION_ENERGIES: dict[Action, ActionEnergy] = {
     ("vector_unit", "float_compare"): _float_compare,
     ("vector_unit", "float_move"): _float_register,
     ("weight_decoder", "lookup"): _weight_decode,
+    ("weight_decoder", "float_multiply"): _weight_scale,
+    ("weight_decoder", "subtract"): _weight_offset,
 }
 
 

@@ -188,8 +188,8 @@ def product_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
         counts["dram", "read_bits"] += loaded
         counts[name, "write_bits"] += loaded
         counts[name, "read_bits"] += sum(operand.read_bits)
-    if step.weight_index_bits is not None:
-        counts["weight_decoder", "lookup"] += sum(plan.weights.read_bits) // step.weight_index_bits
+    for action in step.weight_decoding:
+        counts["weight_decoder", action] += sum(plan.weights.read_bits) // step.weight_memory_bits
     if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
         counts["accumulator_buffer", "write"] += step.outputs
     counts["accumulator_buffer", "read"] += step.outputs

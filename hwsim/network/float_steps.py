@@ -120,6 +120,8 @@ def _product(
         activation=operator.activation,
         converted_to_infinity=lost,
         weight_name=operator.weight,
+        weight_index_bits=tensors[operator.weight].index_bits,
+        weight_decoding=tensors[operator.weight].decoding,
     )
 
 

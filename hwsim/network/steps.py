@@ -67,7 +67,9 @@ class ProductStep(Step):
     output_format: Word
     weight_name: str = field(default="", kw_only=True)
     weight_index_bits: int | None = field(default=None, kw_only=True)
-    """Width of the indices that memory holds in place of weights, for a decoder before the array; None: no indices."""
+    """Width of what memory holds in place of weights, for a decoder before the array; None: the weights themselves."""
+    weight_decoding: tuple[str, ...] = field(default=(), kw_only=True)
+    """What the decoder does with each weight."""
 
     @property
     def groups(self) -> int:

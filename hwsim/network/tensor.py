@@ -19,8 +19,9 @@ class Tensor:
 
     ``data`` holds a constant's values: reals, or codes once ``quantization`` is set. Activations have none.
     ``is_internal`` marks a tensor that the user's file does not have. ``index_bits`` is the width of what memory holds
-    for an element where that is not its code, but an index into a table of codes. ``order`` says which axis of the
-    user's array each axis is; None: they are the same.
+    for an element where that is not the element itself, but something shorter; ``decoding`` names what a decoder
+    before the array does with each: "lookup" in a table, "subtract" a zero point, "float_multiply" by a scale.
+    ``order`` says which axis of the user's array each axis is; None: they are the same.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Tensor:
     quantization: Quantization | None = None
     is_internal: bool = False
     index_bits: int | None = None
+    decoding: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
 
     @property

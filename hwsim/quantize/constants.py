@@ -41,14 +41,18 @@ def check_constants(network: Network) -> None:
 def quantize_constants(operator: MatmulOperator, tensors: dict[str, Tensor], scheme: WeightScheme) -> None:
     """Replace weight and bias by codes; the bias lies on the S_w S_x grid in 32 bits."""
     weight = tensors[operator.weight]
-    reals = _shared_values(operator.layer, np.asarray(weight.data, np.float64), scheme)
+    reals = shared_values(operator.layer, np.asarray(weight.data, np.float64), scheme)
     input_scale = float(operator.input_quantization(tensors).scale)
     bias = None if operator.bias is None else np.asarray(tensors[operator.bias].data, np.float64)
-    found = _weight_quantization(operator, reals, scheme)
+    found = weight_quantization(operator, reals, scheme)
     if bias is not None:
         found = _make_room_for_bias(found, bias, input_scale, _pieces(operator, scheme, bias.size), scheme.grid)
     tensors[operator.weight] = replace(
-        weight, data=found.quantize(reals), quantization=found, index_bits=scheme.index_bits
+        weight,
+        data=found.quantize(reals),
+        quantization=found,
+        index_bits=scheme.index_bits,
+        decoding=() if scheme.index_bits is None else ("lookup",),
     )
     if operator.bias is None or bias is None:
         return
@@ -63,7 +67,7 @@ def quantize_operand(constant: Tensor, rule: GridRule) -> Tensor:
     return replace(constant, data=grid.quantize(reals), quantization=grid)
 
 
-def _shared_values(layer: str, reals: FloatArray, scheme: WeightScheme) -> FloatArray:
+def shared_values(layer: str, reals: FloatArray, scheme: WeightScheme) -> FloatArray:
     """Return the weights as they are, or each as its entry of the table of weights."""
     if scheme.codebook_entries is None:
         return reals
@@ -78,7 +82,12 @@ def _pieces(operator: MatmulOperator, scheme: WeightScheme, channels: int) -> in
     return channels if scheme.granularity == "per_channel" else operator.matrices
 
 
-def _weight_quantization(operator: MatmulOperator, reals: FloatArray, scheme: WeightScheme) -> Quantization:
+def weight_quantization(operator: MatmulOperator, reals: FloatArray, scheme: WeightScheme) -> Quantization:
+    """Choose a weight's grid.
+
+    Raises:
+        ConfigError: its range suits no grid of the scheme.
+    """
     channels = reals.shape[-1]
     pieces = _pieces(operator, scheme, channels)
     try:

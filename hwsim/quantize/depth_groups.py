@@ -15,9 +15,10 @@ from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense
 from hwsim.network.operators.depth_groups import SUM_SUFFIX, DepthProducts, DepthSum
 from hwsim.network.operators.matmul import SUM_BITS, MatmulOperator
-from hwsim.network.tensor import Tensor
+from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.schemes import products
 
 SUMS = IntFormat(SUM_BITS)
@@ -46,6 +47,20 @@ def split_depth(network: Network, spec: QuantizationSpec) -> Network:
     return replace(network, tensors=tensors, operators=tuple(operators))
 
 
+def group_depth(weight: FloatArray, group_size: int) -> FloatArray:
+    """Return a weight (..., channels) as (group_size, groups times channels), the last group filled up with zeros."""
+    matrix = weight.reshape(-1, weight.shape[-1])
+    groups = -(-len(matrix) // group_size)
+    padded = np.pad(matrix, ((0, groups * group_size - len(matrix)), (0, 0)))
+    return padded.reshape(groups, group_size, -1).transpose(1, 0, 2).reshape(group_size, -1)
+
+
+def ungroup_depth(grouped: FloatArray, shape: Shape) -> FloatArray:
+    """Return a weight of ``shape`` from what `group_depth` makes of it."""
+    matrix = grouped.reshape(len(grouped), -1, shape[-1]).transpose(1, 0, 2).reshape(-1, shape[-1])
+    return matrix[: int(np.prod(shape[:-1]))].reshape(shape)
+
+
 def _can_be_split(operator: MatmulOperator) -> bool:
     return type(operator) in (Dense, Conv2d) and operator.groups == 1 and operator.activation != "relu_n1_to_1"
 
@@ -54,10 +69,8 @@ def _split(whole: MatmulOperator, tensors: dict[str, Tensor], group_size: int) -
     """Return the two operators; put the partial products' tensor and the rearranged weight into ``tensors``."""
     weight = np.asarray(tensors[whole.weight].data, np.float64)
     channels = weight.shape[-1]
-    matrix = weight.reshape(-1, channels)
-    groups = -(-len(matrix) // group_size)
-    padded = np.pad(matrix, ((0, groups * group_size - len(matrix)), (0, 0)))
-    grouped = padded.reshape(groups, group_size, channels).transpose(1, 0, 2).reshape(group_size, -1)
+    grouped = group_depth(weight, group_size)
+    groups = grouped.shape[1] // channels
     tensors[whole.weight] = replace(tensors[whole.weight], shape=grouped.shape, data=grouped)
     partial = f"{whole.output}.partial"
     shape = (*tensors[whole.output].shape[:-1], groups * channels)

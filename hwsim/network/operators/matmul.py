@@ -117,6 +117,7 @@ class MatmulOperator(Operator):
             output_format=output.format,
             weight_name=self.weight,
             weight_index_bits=weight.index_bits,
+            weight_decoding=weight.decoding,
         )
 
     def _weight_codes(self, weight: Tensor) -> IntArray:
