@@ -15,7 +15,7 @@ from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.rtl.build import call
 from hwsim.rtl.design import address_bits, pe_parameters, read_sources
-from hwsim.rtl.lanes import BIAS_BITS, rounding_code
+from hwsim.rtl.lanes import BIAS_BITS, check_interpolation, rounding_code
 
 # generic gates of two inputs, without a technology; memories stay memories
 _SYNTHESIS = """\
@@ -65,6 +65,7 @@ def area(
     if shutil.which("yosys") is None:
         raise ConfigError("Yosys is not installed; get it with `apt install yosys`")
     unit, table = requantizer or RequantizerOptions(), lut or LutOptions()
+    check_interpolation(table)
     chip = params.transposed if params.dataflow is Dataflow.INPUT_STATIONARY else params
     pe = "os_pe" if chip.dataflow is Dataflow.OUTPUT_STATIONARY else "ws_pe"
     return Area(
@@ -85,8 +86,6 @@ def _requantizer_parameters(params: ArrayParams, options: RequantizerOptions, ou
 
 
 def _lut_parameters(options: LutOptions, output_bits: int) -> dict[str, int]:
-    if options.interpolation == "tflite_int16":
-        raise ConfigError("no RTL of interpolation tflite_int16; allowed: none, linear")
     return {
         "IN_BITS": output_bits + 1,
         "OUT_BITS": options.output_bits + 1,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwsim.errors import ConfigError
 from hwsim.numerics.fixed_point import Multiplier
 from hwsim.numerics.formats import IntArray
-from hwsim.numerics.lut import FRACTION_BITS, Lut
+from hwsim.numerics.lut import FRACTION_BITS, Lut, LutOptions
 from hwsim.numerics.requantize import FixedPoint, PowerOfTwo, Requantizer, RequantizerOptions
 
 CODE_CYCLES = 4  # from a sum that leaves the array to its requantized code
@@ -149,6 +149,16 @@ def rounding_code(options: RequantizerOptions) -> int:
     if options.scheme == "fixed_point":
         return _ROUNDINGS[options.rounding]
     raise ConfigError(f"no RTL of the {options.scheme} scheme; allowed: fixed_point, power_of_two")
+
+
+def check_interpolation(options: LutOptions) -> None:
+    """Refuse a table whose look-ups have no RTL.
+
+    Raises:
+        ConfigError: its interpolation is none of those that the RTL has.
+    """
+    if options.interpolation == "tflite_int16":
+        raise ConfigError("no RTL of interpolation tflite_int16; allowed: none, linear")
 
 
 def _check_table(lut: Lut) -> None:

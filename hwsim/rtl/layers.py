@@ -21,6 +21,7 @@ from hwsim.numerics.quantization import GridRule, Quantization, from_range
 from hwsim.numerics.requantize import Requantizer, build_requantizer
 from hwsim.quantize.post_training import function_quantization
 from hwsim.rtl.export import export_rtl
+from hwsim.rtl.lanes import check_interpolation
 from hwsim.rtl.lockstep import Agreement, compare_gemm
 from hwsim.samples import Samples
 
@@ -117,7 +118,12 @@ def _table_behind(spec: ArchSpec, compiled: Compiled, step: MatmulStep) -> Lut:
 
 
 def sigmoid_table(spec: ArchSpec, codes: Quantization) -> Lut:
-    """Return the sigmoid as the machine's table has it, for codes of this quantization."""
+    """Return the sigmoid as the machine's table has it, for codes of this quantization.
+
+    Raises:
+        ConfigError: the machine's table has no RTL.
+    """
+    check_interpolation(lowering_options(spec).lut)
     output = function_quantization("sigmoid", GridRule(codes.format, symmetric=False))
     return build_lut(FUNCTIONS["sigmoid"], codes, output, lowering_options(spec).lut)
 

@@ -15,6 +15,7 @@ from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction,
 from hwsim.network.steps import ClampStep, LutStep, MatmulStep, MaxStep, MoveStep
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
 
 INT8 = IntFormat(8)
@@ -124,6 +125,17 @@ def test_a_function_becomes_a_table() -> None:
     expected = np.clip(np.rint(256 / (1 + np.exp(-codes / 16))) - 128, -128, 127)
     assert np.array_equal(step.compute(codes), expected)
     assert (step.operations, step.counts) == (256, {("activation_lut", "lookup"): 256})
+
+
+def test_a_function_may_come_from_one_table_of_the_sigmoid() -> None:
+    tensors = pixels((256,), grid(1 / 16))
+    tensors["y"] = replace(tensors["y"], quantization=grid(1 / 128))
+    options = LoweringOptions(lut=LutOptions(output_bits=16, interpolation="tflite_int16"))
+    step = LutFunction("t", ("x",), "y", "tanh").lower(tensors, options)
+    codes = np.arange(-128, 128)[np.newaxis]
+    assert isinstance(step, LutStep)
+    assert np.abs(step.compute(codes) - np.clip(np.rint(128 * np.tanh(codes / 16)), -128, 127)).max() <= 1
+    assert step.counts == {("activation_lut", "lookup"): 2 * 256}
 
 
 def test_matmul_steps_report_the_sizes_of_one_group() -> None:

@@ -56,6 +56,24 @@ def test_a_random_product_agrees_on_any_machine(zero_point, scheme) -> None:
     assert agreement.table_codes == 110
 
 
+@needs_simulator
+@pytest.mark.parametrize("guard_bits", [0, 8])
+def test_a_recurrent_product_of_an_lstm_agrees_in_its_fourth_step(guard_bits: int) -> None:
+    """Its codes are the 16-bit pre-activations of four gates of 32 cells."""
+    samples = choose_samples(read_workload("digits_lstm"), samples=1)
+    (product,) = layer_products(load_arch("edge16", [f"array.guard_bits={guard_bits}"]), samples, "lstm_recurrent_3")
+    agreement = compare_products([product])["lstm_recurrent_3"]
+    assert (agreement.values, agreement.codes) == (4 * 32,) * 2
+    assert (agreement.events > 0) == (guard_bits == 0)
+
+
+def test_a_table_that_the_rtl_does_not_have_is_refused() -> None:
+    settings = ["activation_lut.interpolation=tflite_int16", "activation_lut.output_bits=16"]
+    samples = choose_samples(read_workload("digits_lstm"), samples=1)
+    with pytest.raises(ConfigError, match=r"^no RTL of interpolation tflite_int16; allowed: none, linear$"):
+        layer_products(load_arch("edge16", settings), samples, "lstm_recurrent_3")
+
+
 def test_what_the_rtl_does_not_have_is_said_for_all_layers_at_once(sample) -> None:
     spec = load_arch("edge16", ["requantizer.bias=preload"])
     with pytest.raises(ConfigError) as refused:
