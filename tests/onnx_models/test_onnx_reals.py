@@ -57,8 +57,12 @@ class Drawn:
         names = [name for name in found if not network.tensors[name].is_internal]
         content = (tmp_path / "model.onnx").read_bytes()
         for name, expected in runtime_tensors(content, {"x": self.inputs}, names).items():
-            assert found[name].shape == expected.shape, name
-            assert np.abs(found[name] - expected).max() <= TOLERANCE * max(np.abs(expected).max(), 1), name
+            samples, first = len(self.inputs), len(expected) // len(self.inputs)  # runs lie one behind the other
+            shape = expected.shape if first == 1 else (samples, first, *expected.shape[1:])
+            assert found[name].shape == shape, name
+            assert np.abs(found[name] - expected.reshape(shape)).max() <= TOLERANCE * max(np.abs(expected).max(), 1), (
+                name
+            )
         return names
 
 
@@ -193,3 +197,74 @@ def test_what_has_no_place_is_listed(tmp_path: Path) -> None:
         "model.onnx: node 2 (Conv): input [1, 4, 4] by weights [4, 4, 3, 3]; allowed: one or two spatial axes",
         "model.onnx: 0 of 3 operators would run: none",
     ]
+
+
+@pytest.mark.parametrize("returns_sequences", [True, False])
+def test_an_lstm(tmp_path: Path, returns_sequences: bool) -> None:
+    """As exporters write one: batch first in the file, steps first in the node; both biases."""
+    drawn = Drawn((7, 5))
+    file, cells = drawn.file, 6
+    file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    weights = [drawn.numbers(1, 4 * cells, 5), drawn.numbers(1, 4 * cells, cells), drawn.numbers(1, 8 * cells)]
+    outputs = ["h"] if returns_sequences else ["", "h"]
+    file.nodes.append(helper.make_node("LSTM", ["steps", *weights], outputs, hidden_size=cells))
+    if returns_sequences:
+        file.node("Squeeze", ["h", drawn.integers(1)], "squeezed")
+        file.node("Transpose", ["squeezed"], "y", perm=[1, 0, 2])
+    else:
+        file.node("Squeeze", ["h", drawn.integers(0)], "y")
+    assert {"h", "y"} <= set(drawn.check(tmp_path))
+
+
+def test_an_lstm_runs_quantized(tmp_path: Path) -> None:
+    drawn = Drawn((7, 5))
+    file, cells = drawn.file, 6
+    file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    weights = [drawn.numbers(1, 4 * cells, 5), drawn.numbers(1, 4 * cells, cells), drawn.numbers(1, 8 * cells)]
+    file.nodes.append(helper.make_node("LSTM", ["steps", *weights], ["", "h"], hidden_size=cells))
+    file.node("Squeeze", ["h", drawn.integers(0)], "row")
+    file.node("Gemm", ["row", drawn.numbers(cells, 4, scale=1.0), drawn.numbers(4)], "y")
+    result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs, engine="functional")
+    assert result.totals["macs"] == 7 * (5 + cells) * 4 * cells + cells * 4
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 20
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({"direction": "reverse"}, "another direction than forward"),
+        ({"clip": 1.0}, "other activations than its own, or clip"),
+        ({"layout": 1}, "layout or input_forget"),
+    ],
+)
+def test_an_lstm_of_another_kind_is_refused(tmp_path: Path, attributes: dict[str, object], text: str) -> None:
+    drawn = Drawn((7, 5))
+    drawn.file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    weights = [drawn.numbers(1, 24, 5), drawn.numbers(1, 24, 6)]
+    drawn.file.node("LSTM", ["steps", *weights], "y", hidden_size=6, **attributes)
+    with pytest.raises(UnsupportedError) as refused:
+        drawn.read(tmp_path)
+    assert str(refused.value).splitlines()[0] == f"{tmp_path}/model.onnx: node 1 (LSTM): {text}"
+
+
+def test_parts_of_transformers(tmp_path: Path) -> None:
+    """Rows normalized, dense layers on every row, the Gaussian error linear unit whole and in parts."""
+    drawn = Drawn((6, 8))
+    drawn.file.opset = 20
+    node = drawn.file.node
+    node("LayerNormalization", ["x", drawn.positive(8), drawn.numbers(8)], "a", epsilon=1e-6)
+    node("MatMul", ["a", drawn.numbers(8, 16)], "b")
+    node("Add", ["b", drawn.numbers(16)], "c")
+    node("Gelu", ["c"], "d")
+    node("Gelu", ["d"], "e", approximate="tanh")
+    node("Div", ["e", drawn.file.constant(2**0.5, np.float32)], "f")
+    node("Erf", ["f"], "g")
+    node("Add", ["g", drawn.file.constant(1, np.float32)], "h")
+    node("Mul", ["e", "h"], "i")
+    node("MatMul", ["i", drawn.numbers(16, 8)], "j")
+    node("Add", ["j", "x"], "y")
+    assert {"a", "c", "d", "e", "g", "j", "y"} <= set(drawn.check(tmp_path))
+    result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs)
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 25

@@ -6,7 +6,9 @@ that in the last place of a float32, so a code that is made of one only where it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -83,3 +85,39 @@ class HardSigmoid:
 def hard_swish(values: Float32Array) -> Float32Array:
     """``x min(max(x / 6 + 1 / 2, 0), 1)``."""
     return values * HardSigmoid(np.float32(1 / 6), np.float32(0.5))(values)
+
+
+def _exact_erf(values: Float32Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(values.astype(np.float64)), np.float64)
+
+
+def erf(values: Float32Array) -> Float32Array:
+    """Error function."""
+    return _exact_erf(values).astype(np.float32)
+
+
+def gelu(values: Float32Array) -> Float32Array:
+    """``x / 2 (1 + erf(x / sqrt 2))``."""
+    return (0.5 * values * (1.0 + _exact_erf(values / np.float32(math.sqrt(2.0))))).astype(np.float32)
+
+
+def gelu_by_tanh(values: Float32Array) -> Float32Array:
+    """``x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3)))``."""
+    real = values.astype(np.float64)
+    return (0.5 * real * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (real + 0.044715 * real**3)))).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerNormalization:
+    """``(x - mean) / sqrt(variance + epsilon)`` over ``axes``, times a scale, plus a shift if there is one."""
+
+    axes: tuple[int, ...]
+    epsilon: np.float32
+    factors: tuple[Float32Array, ...]
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        centred = values - values.mean(axis=self.axes, keepdims=True, dtype=np.float32)
+        variance = (centred * centred).mean(axis=self.axes, keepdims=True, dtype=np.float32)
+        scaled = centred / np.sqrt(variance + self.epsilon) * self.factors[0]
+        return scaled + self.factors[1] if len(self.factors) > 1 else scaled

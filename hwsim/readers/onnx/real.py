@@ -21,6 +21,7 @@ from hwsim.numerics.requantize import Activation
 from hwsim.readers.onnx import qdq
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.lazy import Expression, Reals, along, apply, leaf, with_constant
+from hwsim.readers.onnx.lstm import lstm
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
@@ -297,13 +298,56 @@ def pad(site: Site, reals: Reals) -> None:
     )
 
 
+def pointwise(function: Callable[[Float32Array], Float32Array]) -> Builder:
+    """Build a function of each element, which is a look-up in codes."""
+
+    def build(site: Site, reals: Reals) -> None:
+        reals.put(site.output, apply(leaf(site.live(0)), function, "multiply"))
+
+    return build
+
+
+def gelu(site: Site, reals: Reals) -> None:
+    """``x Phi(x)``, exact or by tanh."""
+    kind = site.node.attributes.get("approximate", "none")
+    if kind not in ("none", "tanh"):
+        raise ConfigError(f"{site.label}: approximate {str(kind)[:40]}; allowed: none, tanh")
+    pointwise(functions.gelu if kind == "none" else functions.gelu_by_tanh)(site, reals)
+
+
+def layer_normalization(site: Site, reals: Reals) -> None:
+    """Inputs: x, scale, shift: each row along the last axes less its mean, over its standard deviation, in float32."""
+    source = _source(site, plain)
+    axis = site.axis(site.integer("axis", -1), len(source.shape))
+    shape = source.shape[axis:]
+    factors = [np.asarray(site.array(place), np.float32) for place in (1, 2) if site.has(place)]
+    if not factors or any(one.shape != shape for one in factors):
+        raise UnsupportedError(f"{site.label}: scale or shift of other shapes than {list(shape)}")
+    axes = tuple(range(axis + 1, len(source.shape) + 1))
+    epsilon = np.float32(site.real("epsilon", 1e-5))
+    elements, rows = source.elements, source.elements // int(np.prod(shape))
+    counts = Counts(
+        {
+            ("vector_unit", "add"): 4 * elements,
+            ("vector_unit", "multiply"): 3 * elements,
+            ("activation_lut", "lookup"): rows,
+        }
+    )
+    body = functions.LayerNormalization(axes, epsilon, tuple(factors))
+    reals.put(site.output, along(leaf(source), body, source.shape, counts))
+
+
 BUILDERS: dict[str, Builder] = {
     "Add": add,
     "BatchNormalization": batch_normalization,
     "Clip": clip,
     "Concat": concat,
     "Conv": conv,
+    "Erf": pointwise(functions.erf),
+    "Gelu": gelu,
     "Gemm": gemm,
+    "LSTM": lstm,
+    "LayerNormalization": layer_normalization,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Pad": pad,

@@ -1,0 +1,101 @@
+"""``.onnx`` files as workloads of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from command_line import Hwsim
+from onnx import TensorProto, helper, numpy_helper
+
+
+def written(tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], kind: int) -> str:
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", kind, ["batch", 2, 4, 3])],
+        [helper.make_tensor_value_info("y", kind, None)],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    return str(path)
+
+
+@pytest.fixture
+def integers(tmp_path: Path) -> str:
+    """A one-pixel convolution by 2, then 3, of codes that stand for halves: y = clip(2 (a - 1) + 3 (b - 1) + 1)."""
+    constants = {
+        "s": np.float32(0.5), "z": np.int8(1), "w": np.array([[[[2]], [[3]]]], np.int8), "one": np.float32(1),
+        "zw": np.int8(0),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QLinearConv", ["x", "s", "z", "w", "one", "zw", "s", "z"], ["conv/sums"]),
+        helper.make_node("Flatten", ["conv/sums"], ["y"]),
+    ]
+    return written(tmp_path, nodes, constants, TensorProto.INT8)
+
+
+def saved(tmp_path: Path, name: str, values: np.ndarray) -> str:
+    np.save(tmp_path / name, values)
+    return str(tmp_path / name)
+
+
+def test_a_quantized_file_runs_with_codes_and_dumps_its_tensors_by_name(
+    hwsim: Hwsim, integers: str, tmp_path: Path
+) -> None:
+    codes = np.random.default_rng(0).integers(-9, 10, (3, 2, 4, 3)).astype(np.int8)
+    inputs, labels = saved(tmp_path, "x.npy", codes), saved(tmp_path, "labels.npy", np.array([0, 11, 5]))
+    target = str(tmp_path / "tensors.npz")
+    outcome = hwsim(
+        "run", "edge16", integers, "--inputs", inputs, "--labels", labels, "--dump-tensors", target, "--json"
+    )
+    assert (outcome.code, outcome.err) == (0, "")
+    expected = 2 * (codes[:, 0].astype(int) - 1) + 3 * (codes[:, 1].astype(int) - 1) + 1
+    assert outcome.json["layers"][0]["layer"] == "qlinearconv_0"
+    assert outcome.json["accuracy"] == np.mean(expected.reshape(3, 12).argmax(axis=1) == [0, 11, 5])
+    with np.load(target) as tensors:
+        assert {name: tensors[name].dtype.name for name in tensors} == {"x": "int8", "conv/sums": "int8", "y": "int8"}
+        assert np.array_equal(tensors["x"], codes)
+        assert np.array_equal(tensors["conv/sums"], expected[:, np.newaxis])
+        assert np.array_equal(tensors["y"], expected.reshape(3, 12))
+
+
+def test_a_file_of_reals_is_quantized_by_calibration_samples(hwsim: Hwsim, tmp_path: Path) -> None:
+    """Images go in as the file has them, channels first."""
+    random = np.random.default_rng(0)
+    constants = {"w": random.normal(0, 1, (3, 2, 3, 3)).astype(np.float32), "b": np.zeros(3, np.float32)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("Flatten", ["r"], ["y"]),
+    ]
+    model = written(tmp_path, nodes, constants, TensorProto.FLOAT)
+    images = saved(tmp_path, "x.npy", random.normal(0, 1, (20, 2, 4, 3)).astype(np.float32))
+    without = hwsim("run", "edge16", model, "--inputs", images)
+    assert without.code == 2
+    assert "workload model has no calibration data; allowed: data.calibration in its YAML, or --calibration" in (
+        without.err
+    )
+    outcome = hwsim("run", "edge16", model, "--inputs", images, "--calibration", images, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.json["sqnr_db"] > 35
+
+
+def test_what_is_unsupported_is_listed_with_exit_code_3(hwsim: Hwsim, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("CumSum", ["x", "axis"], ["a"]),
+        helper.make_node("Relu", ["x"], ["b"]),
+        helper.make_node("Einsum", ["b"], ["y"], equation="abcd->abdc"),
+    ]
+    model = written(tmp_path, nodes, {"axis": np.int64(1)}, TensorProto.FLOAT)
+    outcome = hwsim("run", "edge16", model, "--inputs", saved(tmp_path, "x.npy", np.zeros((1, 2, 4, 3), np.float32)))
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err.replace(f"{tmp_path}/", "").splitlines() == [
+        "hwsim: model.onnx: node 0 (CumSum): no such operator here",
+        "hwsim: model.onnx: node 2 (Einsum): no such operator here",
+        "hwsim: model.onnx: 1 of 3 operators would run: Relu",
+    ]
