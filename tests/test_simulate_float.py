@@ -18,8 +18,9 @@ from hwsim.energy.table import EnergyTable
 from hwsim.errors import AccumulatorOverflowError, ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values
 from hwsim.network.network import Network
+from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense
-from hwsim.network.operators.elementwise import LutFunction
+from hwsim.network.operators.elementwise import Flatten, LutFunction, MaxPool2d, Rectify
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.number_formats import FLOAT_FORMATS
 from hwsim.quantize.fuse import fuse
@@ -258,3 +259,51 @@ def test_operators_without_a_unit_are_listed() -> None:
         "layer tan: LutFunction on an array of fp16 MACs",
         "allowed: dense and convolution layers, max_pool2d, flatten, relu, relu6",
     ]
+
+
+def grouped() -> Workload:
+    """A convolution of two groups, a pool, a ReLU6 that stands alone, and a dense layer."""
+    random = np.random.default_rng(12)
+    tensors = {
+        name: Tensor(name, shape)
+        for name, shape in {
+            "x": (6, 6, 4),
+            "c": (6, 6, 6),
+            "p": (3, 3, 6),
+            "r": (3, 3, 6),
+            "f": (54,),
+            "y": (3,),
+        }.items()
+    }
+    constants = {"cw": random.standard_normal((3, 3, 2, 6)), "dw": random.standard_normal((54, 3))}
+    tensors |= {name: Tensor(name, values.shape, values) for name, values in constants.items()}
+    operators = (
+        Conv2d("c", ("x",), "c", "cw", None, groups=2, filters=6, kernel=(3, 3), stride=(1, 1), padding="same"),
+        MaxPool2d("p", ("c",), "p", (2, 2), (2, 2)),
+        Rectify("r", ("p",), "r", "relu6"),
+        Flatten("f", ("r",), "f"),
+        Dense("y", ("f",), "y", "dw", None, units=3),
+    )
+    images = 2 * random.standard_normal((4, 6, 6, 4))
+    return Workload("grouped", Network("grouped", tensors, operators, ("x",), ("y",)), None, images, None, "")
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_groups_pools_and_clamps(dataflow: str) -> None:
+    load = grouped()
+    assert load.inputs is not None
+    spec = load_arch("edge16", [f"array.dataflow={dataflow}", "array.number_format=fp32"])
+    found = all_tensors(spec, choose_samples(load))
+    for name, exact in float_values(load.network, load.inputs):
+        np.testing.assert_allclose(found[name], exact, rtol=1e-4, atol=1e-4)
+    assert found["r"].min() == 0
+    assert found["r"].max() == 6
+    layers = {
+        layer.layer: layer
+        for layer in run(f"array.dataflow={dataflow}", "array.number_format=fp32", workload=load).layer_results
+    }
+    assert [(layer.groups, layer.depth, layer.out_cols) for layer in layers.values()] == [(2, 18, 3), (1, 54, 3)]
+    compares = sum(
+        entry.count for entry in layers["c"].energy if (entry.component, entry.action) == ("vector_unit", "compare")
+    )
+    assert compares == 3 * 54 + 2 * 54  # three of each window of four, two ends of each clamp
