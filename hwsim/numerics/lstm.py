@@ -120,15 +120,19 @@ class LstmGates:
     values: IntArray
 
 
-def float_state(input_part: FloatArray, recurrent_part: FloatArray, state: FloatArray) -> FloatArray:
+def float_state(
+    input_part: FloatArray, recurrent_part: FloatArray, state: FloatArray, cell_clip: float = 0.0
+) -> FloatArray:
     """Return the state after a step in reals: (samples, 2, cells), hidden state before cell state.
 
-    i, f, o = sigmoid(v) and g = tanh(v) of v = (W x + b) + R h, each part (samples, 4 cells); c' = f c + i g;
-    h' = o tanh(c').
+    i, f, o = sigmoid(v) and g = tanh(v) of v = (W x + b) + R h, each part (samples, 4 cells); c' = f c + i g, within
+    +- ``cell_clip`` unless that is 0; h' = o tanh(c').
     """
     total = (input_part + recurrent_part).reshape(len(state), len(GATES), -1)
     input_gate, forget_gate, _, output_gate = sigmoid(total).swapaxes(0, 1)
     cell = forget_gate * state[:, 1] + input_gate * np.tanh(total[:, CELL_GATE])
+    if cell_clip:
+        cell = np.clip(cell, -cell_clip, cell_clip)
     return np.stack([output_gate * np.tanh(cell), cell], axis=1)
 
 

@@ -19,6 +19,7 @@ from hwsim.simulate import integer_tensors
 
 CHUNK_ELEMENTS = 1 << 24
 REALS_WITHOUT_GRID = 1.0
+REAL_TOLERANCE = 1e-5  # kernels add up reals in other orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,21 @@ def _as_in_file(network: Network, name: str, values: Array) -> Array:
     return values.reshape(-1, *tensor.user_shape).astype(word)
 
 
+def _differ(ours: Array, theirs: Array) -> Array:
+    """Tell which elements differ; reals may by ``REAL_TOLERANCE`` of the tensor's greatest."""
+    if not np.issubdtype(ours.dtype, np.floating):
+        return np.asarray(ours != theirs)
+    reach = np.abs(theirs).max(initial=0.0)
+    return ~(np.abs(ours - theirs) <= REAL_TOLERANCE * reach)  # NaN differs from everything
+
+
 def _compare(name: str, ours: Array, theirs: Array, oracle: str, first_sample: int) -> None:
     """Hold one tensor's samples against the oracle's, which may lay out an empty axis otherwise.
 
     Raises:
         CheckFailedError: naming the first element that differs.
     """
-    differing = np.argwhere(ours != theirs.reshape(ours.shape))
+    differing = np.argwhere(_differ(ours, theirs.reshape(ours.shape)))
     if not len(differing):
         return
     place = tuple(int(part) for part in differing[0])

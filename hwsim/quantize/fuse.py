@@ -10,7 +10,7 @@ from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.arithmetic import Add
 from hwsim.network.operators.elementwise import BatchNorm, Rectify
-from hwsim.network.operators.lstm_unroll import Lstm, LstmLayer, hidden_of, unroll
+from hwsim.network.operators.lstm_unroll import Lstm, LstmLayer, hidden_of, sequence_sizes, unroll
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
 
@@ -42,9 +42,16 @@ def _unrolled(network: Network) -> Network:
         if not isinstance(operator, Lstm):
             operators.append(operator)
             continue
-        steps, inputs = tensors[operator.input].shape
+        steps, inputs = sequence_sizes(tensors[operator.input].shape)
         layer = LstmLayer(
-            operator.name, operator.output, operator.input, steps, inputs, operator.cells, operator.constants
+            operator.name,
+            operator.output,
+            operator.input,
+            steps,
+            inputs,
+            operator.cells,
+            operator.constants,
+            operator.cell_clip,
         )
         built = unroll(layer)
         states = built.states if operator.returns_sequences else built.states[-1:]

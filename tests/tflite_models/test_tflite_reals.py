@@ -17,9 +17,10 @@ from model_builder import Graph, Operator, Tensor
 from real_samples import model, real_images
 
 from hwsim.config.load import load_arch
-from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError
 from hwsim.numerics.tflite.profiles import LITERT
 from hwsim.oracles.ask import Answer, Case, ask
+from hwsim.oracles.compare import compare_with_oracle
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.samples import choose_samples
@@ -281,3 +282,19 @@ def test_a_public_network(name: str, profile: str) -> None:
     for number in [tensor for tensor in answer.tensors if 22 <= tensor <= 37]:
         theirs, values = answer.tensors[number], ours[str(number)]
         assert np.abs(values.reshape(theirs.shape) - theirs).max() <= 2 * TOLERANCE * np.abs(theirs).max()
+
+
+def test_a_check_against_an_interpreter_takes_the_last_bits_of_reals_for_equal(tmp_path: Path) -> None:
+    spec = load_arch("edge16", ["requantizer.rounding_profile=litert_reference"])
+    chosen = choose_samples(read("fully connected", tmp_path), inputs=built("fully connected").inputs)
+    found = compare_with_oracle(spec, tmp_path / "model.tflite", chosen, "litert_reference")
+    assert (found.samples, found.tensors, found.elements) == (SAMPLES, 2, SAMPLES * 27)
+
+
+def test_a_check_against_other_kernels_finds_codes_made_otherwise(tmp_path: Path) -> None:
+    """LiteRT makes symmetric codes of a fully connected input here, XNNPACK asymmetric ones."""
+    spec = load_arch("edge16", ["requantizer.rounding_profile=litert_reference"])
+    chosen = choose_samples(read("fully connected", tmp_path), inputs=built("fully connected").inputs)
+    with pytest.raises(CheckFailedError) as found:
+        compare_with_oracle(spec, tmp_path / "model.tflite", chosen, "xnnpack")
+    assert str(found.value).startswith("tensor 2 'tensor2': element [")

@@ -168,6 +168,7 @@ class LstmCell(_LstmPart):
     """The next state from ``W x + b``, ``R h`` and the state before: `gate_values` and `next_state`."""
 
     grids: StateGrids | None = None
+    cell_clip: float = 0.0
 
     @property
     def grid_source(self) -> str:
@@ -180,7 +181,8 @@ class LstmCell(_LstmPart):
 
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """`float_state`."""
-        return float_state(*inputs)
+        input_part, recurrent_part, state = inputs
+        return float_state(input_part, recurrent_part, state, self.cell_clip)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """By a rounding profile, or by the machine's own requantizer and LUT."""

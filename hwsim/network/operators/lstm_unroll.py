@@ -25,6 +25,7 @@ HIDDEN, CELL = range(PARTS)
 class Lstm(Operator):
     """A long short-term memory over (steps, inputs) that starts from zeros; returns all hidden states or the last.
 
+    A batch axis of 1 may stand beside the steps. The cell state stays within +- ``cell_clip``, unless that is 0.
     ``input_weight`` names a constant (inputs, 4 cells), ``recurrent_weight`` one (cells, 4 cells), ``bias`` one
     (4 cells,); gates side by side: input, forget, cell, output. It is unrolled before it is quantized.
     """
@@ -34,6 +35,7 @@ class Lstm(Operator):
     bias: str = ""
     cells: int = 0
     returns_sequences: bool = False
+    cell_clip: float = 0.0
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -41,8 +43,10 @@ class Lstm(Operator):
         return (self.input_weight, self.recurrent_weight, self.bias)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """(steps, cells) or (cells,)."""
+        """(steps, cells) or (cells,); a batch axis stays."""
         (shape,) = shapes
+        if len(shape) == 3 and 1 in shape[:2] and self.returns_sequences:
+            return (*shape[:2], self.cells)
         if len(shape) != 2:
             raise ConfigError(
                 f"layer {self.name}: lstm layer on an input of shape {list(shape)}; allowed: [steps, inputs]"
@@ -51,13 +55,13 @@ class Lstm(Operator):
 
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Go through the steps."""
-        (values,) = inputs
+        values = inputs[0].reshape(len(inputs[0]), *sequence_sizes(inputs[0].shape[1:]))
         weight, recurrent, bias = (np.asarray(constants[name].data, np.float64) for name in self.constants)
         parts = values @ weight + bias
         state = np.zeros((len(values), PARTS, self.cells))
         hidden = []
         for step in range(values.shape[1]):
-            state = float_state(parts[:, step], state[:, HIDDEN] @ recurrent, state)
+            state = float_state(parts[:, step], state[:, HIDDEN] @ recurrent, state, self.cell_clip)
             hidden.append(state[:, HIDDEN])
         return np.stack(hidden, axis=1) if self.returns_sequences else hidden[-1]
 
@@ -68,6 +72,13 @@ class Lstm(Operator):
             UnsupportedError: always; only the steps have an integer form.
         """
         raise UnsupportedError(f"layer {self.name}: an lstm layer that is not unrolled has no integer form")
+
+
+def sequence_sizes(shape: Shape) -> Shape:
+    """Return (steps, inputs) of a sequence, without the batch axis of 1 that may stand before or after the steps."""
+    if len(shape) == 2:
+        return shape
+    return shape[1:] if shape[0] == 1 else (shape[0], shape[2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +96,7 @@ class LstmLayer:
     inputs: int
     cells: int
     constants: tuple[str, ...]
+    cell_clip: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +123,10 @@ def unroll(lstm: LstmLayer) -> Unrolled:
         before, state = state, f"{lstm.prefix}.{step}.state"
         products = _products(lstm, step, before)
         operands = (*(product.output for product in products), before)
-        operators += [*products, LstmCell(f"{lstm.name}_cell_{step}", operands, state, operands, lstm.name)]
+        operators += [
+            *products,
+            LstmCell(f"{lstm.name}_cell_{step}", operands, state, operands, lstm.name, cell_clip=lstm.cell_clip),
+        ]
         parts = [Tensor(product.output, (product.columns,), is_internal=True) for product in products]
         tensors += [*parts, _state(lstm, state)]
         states.append(state)
@@ -153,7 +168,10 @@ def with_grids(operator: Operator, source: Quantization, states: StateGrids) -> 
         return replace(operator, source=states.hidden if operator.is_recurrent else source)
     if isinstance(operator, LstmStart):
         return replace(operator, hidden_zero_point=int(states.hidden.zero_point))
-    return replace(operator, grids=states) if isinstance(operator, LstmCell) else operator
+    if isinstance(operator, LstmCell):
+        clip = operator.cell_clip or states.cell_clip
+        return replace(operator, grids=replace(states, cell_clip=clip))
+    return operator
 
 
 def output_grid(operator: Operator, states: StateGrids) -> Quantization:

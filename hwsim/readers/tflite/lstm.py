@@ -1,4 +1,4 @@
-"""UNIDIRECTIONAL_SEQUENCE_LSTM: an int8 LSTM with a 16-bit cell state, unrolled into its time steps."""
+"""UNIDIRECTIONAL_SEQUENCE_LSTM: of int8 with a 16-bit cell state, unrolled into its time steps, or of reals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
 from hwsim.network.operators.lstm_unroll import (
+    Lstm,
     LstmLayer,
     hidden_of,
     last_state,
@@ -22,6 +23,7 @@ from hwsim.numerics.lstm import GATES, StateGrids
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.tflite.model import NO_TENSOR, FileTensor
 from hwsim.readers.tflite.source import Source
+from hwsim.readers.tflite.types import REAL
 
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES = slice(1, 5), slice(5, 9), slice(12, 16)
 HIDDEN, CELL = 18, 19
@@ -39,6 +41,8 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     """
     _check_variant(source)
     steps, inputs, cells = _check_sizes(source)
+    if source.model.is_real:
+        return _real_lstm(source, cells)
     prefix = source.output
     weights = [
         _weights(source, f"{prefix}.{part}", where)
@@ -68,6 +72,37 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     return operators, [*constants, *between, *last]
 
 
+def _real_lstm(source: Source, cells: int) -> tuple[list[Operator], list[Tensor]]:
+    """Return one layer of reals, which is unrolled when it is quantized."""
+    prefix = source.output
+    constants = []
+    for name, where in (
+        ("input_weights", INPUT_WEIGHTS), ("recurrent_weights", RECURRENT_WEIGHTS), ("bias", BIASES)
+    ):  # fmt: skip
+        parts = [np.asarray(one.data, np.float64).T for one in _tensors(source, where)]
+        data = np.concatenate(parts, axis=-1)
+        constants.append(Tensor(f"{prefix}.{name}", data.shape, data, is_internal=True))
+    lstm = Lstm(
+        source.name,
+        (str(source.tensor(0).index),),
+        prefix,
+        input_weight=constants[0].name,
+        recurrent_weight=constants[1].name,
+        bias=constants[2].name,
+        cells=cells,
+        returns_sequences=True,
+        cell_clip=_cell_clip(source),
+    )
+    return [lstm], constants
+
+
+def _cell_clip(source: Source) -> float:
+    clip = float(source.operator.options["CellClip"])
+    if not np.isfinite(clip):
+        raise ConfigError(f"{source.operator.label}: cell clip {clip}")
+    return clip
+
+
 def _check_variant(source: Source) -> None:
     label, options = source.operator.label, source.operator.options
     if len(source.operator.inputs) != INPUTS:
@@ -78,6 +113,8 @@ def _check_variant(source: Source) -> None:
         raise UnsupportedError(f"{label}: fused activation {options['FusedActivationFunction']}; allowed: tanh")
     wanted = dict.fromkeys((0, *range(1, 9), HIDDEN), "INT8") | {CELL: "INT16"}
     wanted |= dict.fromkeys(range(12, 16), "INT32")
+    if source.model.is_real:
+        wanted = dict.fromkeys(wanted, REAL)
     for place, dtype in wanted.items():
         if source.tensor(place).dtype != dtype:
             raise UnsupportedError(f"{label}: input {place} is {source.tensor(place).dtype}; allowed: {dtype}")
@@ -102,13 +139,10 @@ def _check_sizes(source: Source) -> tuple[int, int, int]:
 
 
 def _states(source: Source) -> StateGrids:
-    clip = float(source.operator.options["CellClip"])
-    if not np.isfinite(clip):
-        raise ConfigError(f"{source.operator.label}: cell clip {clip}")
     hidden, output = _grid(source.tensor(HIDDEN)), _grid(_output(source))
     if hidden.scale != output.scale or hidden.zero_point != output.zero_point:
         raise UnsupportedError(f"{source.operator.label}: hidden state and output of other scales or zero points")
-    return StateGrids(hidden, float(_grid(source.tensor(CELL)).scale), clip)
+    return StateGrids(hidden, float(_grid(source.tensor(CELL)).scale), _cell_clip(source))
 
 
 def _codes(source: Source, where: slice) -> list[IntArray]:
