@@ -104,8 +104,8 @@ def _stages(found: Explanation) -> Iterator[tuple[str, str]]:
     yield f"bias on the S_w S_x grid{where}", f"{constants.bias:+,}"
     if found.zero_point == "folded":
         depth = len(found.accumulation.terms)
-        text = f"depth Z_w Z_x - Z_x sum(w) = {depth} × {w_zero} × {x_zero} - {x_zero} × {constants.weight_sum}{where}"
-        yield text, f"{constants.zero_point_constants:+,}"
+        terms = f"{_product(depth, w_zero, x_zero)} - {_product(x_zero, constants.weight_sum)}"
+        yield f"depth Z_w Z_x - Z_x sum(w) = {terms}{where}", f"{constants.zero_point_constants:+,}"
     if constants.row_sum:
         yield f"-Z_w sum(x), Z_w = {w_zero}", f"{constants.row_sum:+,}"
     yield "sum on the S_w S_x grid", f"{requantized.sum:,}"
@@ -121,6 +121,11 @@ def _results(found: Explanation) -> Iterator[tuple[str, str]]:
     yield "stands for", f"{found.real:.6g}; the sum before rescaling for {found.exact_real:.6g}"
     if found.float_value is not None:
         yield "in floating point", f"{found.float_value:.6g}; difference {found.real - found.float_value:.3g}"
+
+
+def _product(*factors: int) -> str:
+    """Return the factors with signs between them, negative ones in brackets."""
+    return " × ".join(f"({factor})" if factor < 0 else str(factor) for factor in factors)
 
 
 def _number(value: Number) -> str:

@@ -19,6 +19,20 @@ _FIXED_POINT = (
     FixedPointFormat(7, 8),
     FixedPointFormat(3, 4),
 )
+_HEADERS = (
+    "bits",
+    "exponent",
+    "fraction",
+    "largest",
+    "smallest normal",
+    "smallest",
+    "precision",
+    "epsilon",
+    "digits",
+    "multiply pJ",
+    "add pJ",
+)
+_OPTIONAL = {"exponent", "fraction", "smallest normal", "epsilon", "digits"}
 _PUBLISHED_INTEGERS = ("int8", "int32")
 _CODEBOOK = Codebook((-0.6, 0.0, 0.4, 1.1))
 
@@ -55,18 +69,7 @@ def print_formats(*, as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    headers = (
-        "bits",
-        "exponent",
-        "fraction",
-        "largest",
-        "smallest normal",
-        "smallest",
-        "precision",
-        "epsilon",
-        "digits",
-    )
-    columns = [Column("format", numeric=False), *map(Column, (*headers, "multiply pJ", "add pJ"))]
+    columns = [Column("format", numeric=False), *(Column(name, optional=name in _OPTIONAL) for name in _HEADERS)]
     print_table(columns, [_cells(row) for row in rows])
     print_facts((row.name, row.description) for row in rows)
     note = f"energies: {ENERGY_TABLE}; ~ has no figure in its source and lies on the curve through those that have"

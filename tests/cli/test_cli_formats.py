@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from command_line import Hwsim
+from command_line import Hwsim, on_a_terminal
 
 from hwsim.energy.table import EnergyTable
 
@@ -44,3 +44,10 @@ def test_text_marks_what_has_no_figure(hwsim: Hwsim) -> None:
     bf16 = next(line.split() for line in outcome.out.splitlines() if line.startswith("bf16"))
     assert bf16[-2:] == ["~0.77", "~0.28"]
     assert cells["format"][:4] == ["format", "bits", "exponent", "fraction"]
+
+
+def test_a_narrow_terminal_breaks_no_cell() -> None:
+    lines = on_a_terminal(80, "list", "formats")
+    assert max(map(len, lines[:14])) <= 80
+    assert lines[0].split()[:4] == ["format", "bits", "exponent", "largest"]
+    assert sum(line.startswith(("fp32 ", "fp8_e4m3 ", "codebook ")) for line in lines[:14]) == 3
