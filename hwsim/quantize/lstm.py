@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from hwsim.errors import ConfigError
 from hwsim.execute.floating import float_values
@@ -73,7 +74,12 @@ def state_grids(layer: str, hidden: Quantization, cell: Quantization) -> StateGr
 def bind_lstms(
     network: Network, states: Mapping[str, StateGrids], grids: dict[str, Quantization]
 ) -> tuple[Operator, ...]:
-    """Return the operators of the network, those of LSTMs with their grids; enter these into ``grids`` too."""
+    """Return the operators of the network, those of LSTMs with their grids; enter these into ``grids`` too.
+
+    All steps of an LSTM share one object of grids, which its clip of the cell state belongs to.
+    """
+    clips = {operator.layer: operator.cell_clip for operator in network.operators if isinstance(operator, LstmCell)}
+    states = {layer: replace(one, cell_clip=clips[layer]) for layer, one in states.items()}
     bound: list[Operator] = []
     for operator in network.operators:
         found = operator

@@ -194,3 +194,14 @@ def test_of_an_lstm_of_shapes_alone_the_states_have_grids_too() -> None:
     assert quantization_of(found.tensors["lstm"]).format == IntFormat(6)
     assert quantization_of(found.tensors["lstm.r"]).format == IntFormat(4, narrow=True)
     assert quantization_of(found.tensors["lstm.4.state"]).scale[1] == 2.0**-12
+
+
+def test_all_steps_share_one_object_of_grids_with_the_clip() -> None:
+    """Tables of every code are made once for it, not at every step."""
+    network = lstm_network()
+    lstm, dense = network.operators
+    assert isinstance(lstm, Lstm)
+    found = quantized(replace(network, operators=(replace(lstm, cell_clip=0.5), dense)))
+    (grids,) = {one.grids for one in found.operators if isinstance(one, LstmCell)}
+    assert grids is not None
+    assert grids.cell_clip == 0.5

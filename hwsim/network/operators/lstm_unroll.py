@@ -168,10 +168,7 @@ def with_grids(operator: Operator, source: Quantization, states: StateGrids) -> 
         return replace(operator, source=states.hidden if operator.is_recurrent else source)
     if isinstance(operator, LstmStart):
         return replace(operator, hidden_zero_point=int(states.hidden.zero_point))
-    if isinstance(operator, LstmCell):
-        clip = operator.cell_clip or states.cell_clip
-        return replace(operator, grids=replace(states, cell_clip=clip))
-    return operator
+    return replace(operator, grids=states) if isinstance(operator, LstmCell) else operator
 
 
 def output_grid(operator: Operator, states: StateGrids) -> Quantization:
