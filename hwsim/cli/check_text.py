@@ -11,6 +11,7 @@ from hwsim.check import EngineAgreement
 from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
 from hwsim.cli.run_text import product_text
+from hwsim.cli.time_steps import rows_of
 from hwsim.cli.wording import NOTHING, counted, frequency
 from hwsim.config.arch import ArchSpec
 from hwsim.energy.actions import Actions
@@ -55,7 +56,7 @@ def print_checked(checked: Checked) -> None:
                 Column("activations", numeric=False, optional=True),
                 Column("weights", numeric=False, optional=True),
             ],
-            [_layer_row(layer) for layer in checked.layers],
+            _layer_rows(checked.layers),
         )
 
 
@@ -121,9 +122,11 @@ def _table_text(table: EnergyTable) -> str:
 def _workload_text(workload: Workload) -> str:
     if not workload.network.has_values:
         return f"{workload.name}: {counted(len(workload.network.operators), 'operator')}, shapes alone"
-    inputs = counted(0 if workload.inputs is None else len(workload.inputs), "input")
+    operators = f"{workload.name}: {counted(len(workload.network.operators), 'operator')}"
+    if workload.inputs is None:
+        return f"{operators}, no inputs of its own"
     labels = "no labels" if workload.labels is None else "with labels"
-    return f"{workload.name}: {counted(len(workload.network.operators), 'operator')}, {inputs} {labels}"
+    return f"{operators}, {counted(len(workload.inputs), 'input')} {labels}"
 
 
 def _engines_text(engines: EngineAgreement, samples: int) -> str:
@@ -134,20 +137,34 @@ def _engines_text(engines: EngineAgreement, samples: int) -> str:
     )
 
 
-def _layer_row(layer: LayerFit) -> list[str]:
-    product = layer.plan.product
-    if product is None:
-        return [layer.plan.name, NOTHING, "0", "0", f"{layer.total_cycles:,}", NOTHING, NOTHING, NOTHING]
-    shape = product.step.shape
+def _layer_rows(layers: Sequence[LayerFit]) -> list[list[str]]:
+    together = rows_of([layer.plan.name for layer in layers], [_product_text(layer.plan) for layer in layers])
+    return [_layer_row(one.label, [layers[place] for place in one.layers]) for one in together]
+
+
+def _product_text(plan: LayerPlan) -> str:
+    if plan.product is None:
+        return NOTHING
+    shape = plan.product.step.shape
+    return product_text(shape.out_rows, shape.depth, shape.out_cols, plan.product.step.groups)
+
+
+def _layer_row(label: str, layers: Sequence[LayerFit]) -> list[str]:
+    """Return the row of one layer, or of all time steps of one: sums, and the most bits that any of them needs."""
+    plan, total_cycles = layers[0].plan, f"{sum(layer.total_cycles for layer in layers):,}"
+    products = [layer.plan.product for layer in layers if layer.plan.product is not None]
+    if not products:
+        return [label, NOTHING, "0", "0", total_cycles, NOTHING, NOTHING, NOTHING]
+    needed = [layer.accumulator_bits_needed for layer in layers if layer.accumulator_bits_needed is not None]
     return [
-        layer.plan.name,
-        product_text(shape.out_rows, shape.depth, shape.out_cols, product.step.groups),
-        f"{len(product.folds):,}",
-        f"{product.array_cycles:,}",
-        f"{layer.total_cycles:,}",
-        NOTHING if layer.accumulator_bits_needed is None else str(layer.accumulator_bits_needed),
-        _residence(product.activations),
-        _residence(product.weights),
+        label,
+        _product_text(plan),
+        f"{sum(len(product.folds) for product in products):,}",
+        f"{sum(product.array_cycles for product in products):,}",
+        total_cycles,
+        str(max(needed)) if needed else NOTHING,
+        _residence(products[0].activations),
+        _residence(products[0].weights),
     ]
 
 

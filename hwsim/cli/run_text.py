@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.cli.output import Column, print_facts, print_lines, print_table
+from hwsim.cli.time_steps import rows_of
 from hwsim.cli.wording import NOTHING, counted, energy, energy_unit, frequency, percent, significant
 from hwsim.results.layer_result import CYCLE_PARTS, LayerResult
 from hwsim.results.points import INTEGER
@@ -74,7 +75,11 @@ def _print_layers(result: RunResult) -> None:
             f"{figures['overflow_events']:,}" if result.samples else NOTHING,
         ]
 
-    rows = [row(layer.layer, _product(layer), layer.figures()) for layer in layers]
+    together = rows_of([layer.layer for layer in layers], [_product(layer) for layer in layers])
+    rows = [
+        row(one.label, _product(layers[one.layers[0]]), result.sums([layers[place] for place in one.layers]))
+        for one in together
+    ]
     print_table(columns, rows, row("total", "", totals))
 
 

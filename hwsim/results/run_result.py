@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -104,17 +104,21 @@ class RunResult:
         """One row per layer with its errors against the float network."""
         return _frame((error.row() for error in self.tensor_errors), ERROR_COLUMNS)
 
+    def sums(self, layers: Sequence[LayerResult]) -> dict[str, Any]:
+        """Add up what can be added of some of the layers, and the utilization that they have together."""
+        sums = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}
+        array = self.architecture["array"]
+        return sums | {"utilization": utilization(sums["macs"], array["rows"], array["cols"], sums["total_cycles"])}
+
     @property
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and what follows from them and the architecture.
 
         ``inferences_per_second`` is infinite without cycles, ``energy_per_mac_pj`` NaN without MACs.
         """
-        sums = {name: sum(getattr(layer, name) for layer in self.layer_results) for name in _SUMMED}
+        sums = self.sums(self.layer_results)
         seconds = sums["total_cycles"] / self.architecture["clock_hz"]
-        array = self.architecture["array"]
         return sums | {
-            "utilization": utilization(sums["macs"], array["rows"], array["cols"], sums["total_cycles"]),
             "latency_ms": 1e3 * seconds,
             "inferences_per_second": 1 / seconds if seconds else math.inf,
             "energy_per_mac_pj": sums["energy_pj"] / sums["macs"] if sums["macs"] else math.nan,
