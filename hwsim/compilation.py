@@ -24,6 +24,7 @@ from hwsim.numerics.requantize import RequantizerOptions
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
 from hwsim.quantize.assumed import assume_quantization
+from hwsim.quantize.dynamic import quantize_dynamically
 from hwsim.quantize.post_training import quantize
 from hwsim.readers.workload import Workload
 
@@ -53,6 +54,11 @@ class Compiled:
         """Name of the first output."""
         return self.network.output
 
+    @property
+    def takes_reals(self) -> bool:
+        """Whether activations become codes at run time only."""
+        return all(self.network.tensors[name].quantization is None for name in self.network.inputs)
+
     def codes(self, inputs: Mapping[str, Values]) -> dict[str, IntArray]:
         """Return what the array takes for these samples, (samples, elements): codes, or reals before a quantize.
 
@@ -69,6 +75,8 @@ class Compiled:
             count = len(given[self.network.input])
             return given | {name: self._constant(name, count) for name in self.network.streamed_constants}
         flat = {name: np.asarray(values).reshape(len(values), -1) for name, values in inputs.items()}
+        if self.takes_reals:
+            return {name: values.astype(np.float32) for name, values in flat.items()}
         grids = {name: quantization_of(self.network.tensors[name]) for name in flat}
         if self.profile == "onnxruntime":
             return {name: float32.quantize(values.astype(np.float32), grids[name]) for name, values in flat.items()}
@@ -130,6 +138,13 @@ def _quantized(spec: ArchSpec, workload: Workload) -> Network:
     array = spec.array
     if not workload.network.has_values:
         return assume_quantization(
+            workload.network,
+            spec.quantization,
+            weight_bits=array.weight_bits,
+            activation_bits=array.activation_bits,
+        )
+    if spec.quantization.mode == "dynamic":
+        return quantize_dynamically(
             workload.network,
             spec.quantization,
             weight_bits=array.weight_bits,

@@ -254,6 +254,9 @@ class ArchSpec(Spec):
         if self.quantization.mode == "weight_only" and self.array.float_formats is None:
             text = "weight_only needs floats in array.number_format, not integer"
             yield Conflict(("quantization", "mode"), text, others=(("array", "number_format"),))
+        if self.quantization.mode == "dynamic" and self.array.float_formats is not None:
+            text = f"dynamic needs integers in array.number_format, not {self.array.number_format}"
+            yield Conflict(("quantization", "mode"), text, others=(("array", "number_format"),))
         for layer, own in self.quantization.layers.items():
             place = ("quantization", "layers", layer)
             yield from _width_conflicts((*place, "weight_bits"), own.weight_bits, self.array.weight_bits)

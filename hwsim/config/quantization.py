@@ -126,9 +126,10 @@ class LayerQuantizationSpec(Spec):
 class QuantizationSpec(Spec):
     """How a network of real numbers becomes one of integers; one that is quantized already keeps its own."""
 
-    mode: Literal["static", "weight_only"] = Field(
+    mode: Literal["static", "dynamic", "weight_only"] = Field(
         default="static",
-        description="static: codes of weights and activations, ranges found beforehand; weight_only: codes of weights "
+        description="static: codes of weights and activations, ranges found beforehand; dynamic: ranges of activations "
+        "found at run time, tensors between layers are reals; weight_only: codes of weights "
         "in memory, which a decoder before an array of floats turns into numbers",
     )
     weights: WeightQuantizationSpec = Field(default=WeightQuantizationSpec(), description="Weights")

@@ -61,6 +61,13 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
 
 
 def _refuse_groups(network: Network, spec: QuantizationSpec) -> None:
+    """Refuse what is not planned for shapes alone: run-time ranges, and scales of groups of depth terms.
+
+    Raises:
+        ConfigError: it is asked for.
+    """
+    if spec.mode != "static":
+        raise ConfigError(f"quantization.mode {spec.mode}: a workload of shapes alone; allowed: static")
     layers = [one.layer for one in products(network) if spec.weights_of(one.layer).granularity == "per_group"]
     if layers:
         raise ConfigError(

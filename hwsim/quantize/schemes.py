@@ -73,7 +73,7 @@ def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits
     homes = grid_homes(network)
     wanted: dict[str, dict[str, ActivationScheme]] = {}
     for operator in _readers_of_codes(network):
-        scheme = _activation_scheme(operator.layer, spec, activation_bits)
+        scheme = activation_scheme(operator.layer, spec, activation_bits)
         for tensor in operator.inputs:
             wanted.setdefault(homes[tensor], {})[operator.layer] = scheme
     problems = [
@@ -84,11 +84,12 @@ def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits
     ]
     if problems:
         raise ConfigError(problems)
-    general = _activation_scheme("", spec, activation_bits)
+    general = activation_scheme("", spec, activation_bits)
     return {tensor: next(iter(wanted[home].values())) if home in wanted else general for tensor, home in homes.items()}
 
 
-def _activation_scheme(layer: str, spec: QuantizationSpec, activation_bits: int) -> ActivationScheme:
+def activation_scheme(layer: str, spec: QuantizationSpec, activation_bits: int) -> ActivationScheme:
+    """Return how the activations that a layer reads are quantized."""
     activations = spec.activations_of(layer)
     word = IntFormat(
         spec.of_layer(layer).activation_bits or activation_bits, activations.signed, narrow=activations.narrow_range
