@@ -222,7 +222,6 @@ def test_what_looks_at_integers_refuses() -> None:
     refused = r"array\.number_format bf16: there are no integers here to work with; allowed: integer"
     for look in (
         lambda: explain(spec, chosen, "logits"),
-        lambda: run_with_errors(spec, chosen),
         lambda: compare_engines(spec, chosen),
     ):
         with pytest.raises(ConfigError, match=refused):
@@ -307,3 +306,22 @@ def test_groups_pools_and_clamps(dataflow: str) -> None:
         entry.count for entry in layers["c"].energy if (entry.component, entry.action) == ("vector_unit", "compare")
     )
     assert compares == 3 * 54 + 2 * 54  # three of each window of four, two ends of each clamp
+
+
+@pytest.mark.parametrize("name", ["fp16", "fp8_e5m2"])
+def test_errors_of_each_layer_against_numpy(name: str) -> None:
+    spec, chosen = load_arch("edge16", [f"array.number_format={name}"]), choose_samples(CNN, samples=300)
+    result, found = run_with_errors(spec, chosen), all_tensors(spec, chosen)
+    floats = dict(float_values(fuse(CNN.network), chosen.inputs["input"]))
+    assert [one.layer for one in result.tensor_errors] == [
+        "input", "conv1", "pool1", "conv2", "pool2", "conv3", "fc1", "logits"
+    ]  # fmt: skip
+    for one in result.tensor_errors:
+        noise = found[one.tensor] - floats[one.tensor]
+        if one.layer == "input" and name == "fp16":  # sixteenths, which FP16 holds
+            assert (one.sqnr_db, noise.any()) == (None, False)
+            continue
+        assert one.sqnr_db == pytest.approx(10 * np.log10((floats[one.tensor] ** 2).sum() / (noise**2).sum()))
+        assert one.worst_error == pytest.approx(np.abs(noise).max())
+        assert (one.clipping_rate, one.saturation_rate) == (0, 0)
+    assert result.tensor_errors[-1].sqnr_db == pytest.approx(result.sqnr_db)

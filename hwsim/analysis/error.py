@@ -10,16 +10,18 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import chunks, float_values
 from hwsim.execute.integer import run_integer
-from hwsim.metrics.tensor_error import ErrorTally
+from hwsim.metrics.tensor_error import CodeTally, FloatTally
 from hwsim.network.network import Network, no_values
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.depth_groups import SUM_SUFFIX, DepthProducts
+from hwsim.network.operators.elementwise import Flatten
 from hwsim.network.steps import MoveStep
 from hwsim.quantize.fuse import fuse
 from hwsim.results.run_result import RunResult
 from hwsim.results.tensor_error import TensorError
 from hwsim.samples import Samples
 from hwsim.simulate import simulate
+from hwsim.simulate_float import float_tensors
 
 INPUT = "input"
 
@@ -40,7 +42,26 @@ def run_with_errors(spec: ArchSpec, chosen: Samples) -> RunResult:
             f"workload {chosen.workload.name} keeps its file's own numbers: there is no float network to compare with"
         )
     result = simulate(spec, chosen, engine="functional", with_data=False)
-    return replace(result, tensor_errors=tuple(tensor_errors(spec, chosen)))
+    errors = tensor_errors if spec.array.float_formats is None else float_errors
+    return replace(result, tensor_errors=tuple(errors(spec, chosen)))
+
+
+def float_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
+    """Yield the errors of every activation tensor of an array of floats, but those that are another in a new shape."""
+    assert spec.array.float_formats is not None  # noqa: S101  (the caller's choice)
+    network, word = fuse(chosen.workload.network), spec.array.float_formats[0]
+    written = {one.output: one.name for one in network.operators if not isinstance(one, Flatten)}
+    names = {network.input: INPUT} | written
+    tallies = {name: FloatTally(word) for name in names}
+    first = 0
+    for chunk in chunks(network, chosen.inputs[network.input]):
+        found = float_tensors(spec, chosen.part(slice(first, first + len(chunk))))
+        first += len(chunk)
+        for name, reference in float_values(network, chunk):
+            if name in tallies:
+                tallies[name].add(reference, found[name])
+    for name, tally in tallies.items():
+        yield tally.result(names[name], name)
 
 
 def tensor_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
@@ -49,7 +70,7 @@ def tensor_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
     network = fuse(chosen.workload.network)
     names = _layers(compiled)
     grids = compiled.network.tensors
-    tallies = {name: ErrorTally(quantization_of(grids[name])) for name in names}
+    tallies = {name: CodeTally(quantization_of(grids[name])) for name in names}
     inputs = chosen.inputs[network.input]
     for chunk in chunks(network, inputs):
         codes = compiled.codes({network.input: chunk})

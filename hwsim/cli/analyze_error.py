@@ -57,7 +57,7 @@ def _written(result: RunResult, folder: Path) -> list[Path]:
 
 def _print(result: RunResult) -> None:
     ran = f"{result.workload} on {result.architecture['name']}"
-    print_lines(f"{ran}, {counted(result.samples, 'sample')}: codes against the float network", "")
+    print_lines(f"{ran}, {counted(result.samples, 'sample')}: each layer against the float network", "")
     columns = [
         Column("layer", numeric=False),
         Column("tensor", numeric=False, optional=True),

@@ -14,7 +14,8 @@ class TensorError:
     network's f; None where there is no error or no signal. ``mean_error`` is the mean of q - f (a bias),
     ``worst_error`` the greatest ``|q - f|``. ``clipping_rate`` is the fraction of elements whose float value rounds to
     no code of the format; ``saturation_rate`` the fraction that have the lowest or the highest code while the float
-    value lies beyond it.
+    value lies beyond it. On an array of floats clipped is what the format does not hold, saturated what is infinite or
+    NaN, and the errors are those of all other elements.
     """
 
     layer: str

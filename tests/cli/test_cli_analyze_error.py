@@ -15,7 +15,7 @@ def test_a_row_for_each_layer_beside_the_accuracy(hwsim: Hwsim) -> None:
     outcome = hwsim(*ANALYZE)
     assert (outcome.code, outcome.err) == (0, "")
     head, _, header, *rows = outcome.out.splitlines()
-    assert head == "digits_mlp on edge16, 50 samples: codes against the float network"
+    assert head == "digits_mlp on edge16, 50 samples: each layer against the float network"
     assert header.split("  ")[0] == "layer"
     assert [row.split()[0] for row in rows[:3]] == ["input", "hidden", "logits"]
     assert rows[4].startswith("accuracy  ")

@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from hwsim.metrics.tensor_error import ErrorTally
+from hwsim.metrics.tensor_error import CodeTally, FloatTally
 from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.number_formats import float_format
 from hwsim.numerics.quantization import Quantization, from_range
 from hwsim.results.tensor_error import TensorError
 
 
 def errors(grid: Quantization, reals: np.ndarray, codes: np.ndarray | None = None) -> TensorError:
-    tally = ErrorTally(grid)
+    tally = CodeTally(grid)
     for part in np.array_split(np.arange(reals.size), 3):
         tally.add(reals[part], (grid.quantize(reals) if codes is None else codes)[part])
     return tally.result("layer", "tensor")
@@ -54,4 +55,17 @@ def test_no_noise_has_no_ratio() -> None:
 
 def test_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="tensor x has no elements"):
-        ErrorTally(Quantization(np.array(0.5), np.array(3), IntFormat(8))).result("layer", "x")
+        CodeTally(Quantization(np.array(0.5), np.array(3), IntFormat(8))).result("layer", "x")
+
+
+def test_infinite_numbers_are_counted_and_leave_the_noise_to_the_others() -> None:
+    """E4M3 ends at 448: 500 becomes NaN, and 460 rounds to 448; 1.0625 lies between 1 and 1.125, ties to even."""
+    word = float_format("fp8_e4m3")
+    exact = np.array([1.0625, 460.0, 500.0, 2.0])
+    tally = FloatTally(word)
+    tally.add(exact, word.convert(exact))
+    found = tally.result("layer", "tensor")
+    assert (found.clipping_rate, found.saturation_rate, found.bits) == (0.25, 0.25, 8)
+    assert found.worst_error == 12
+    signal, noise = 1.0625**2 + 460**2 + 2**2, 0.0625**2 + 12**2
+    assert found.sqnr_db == pytest.approx(10 * math.log10(signal / noise))
