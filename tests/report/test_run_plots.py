@@ -43,7 +43,7 @@ EMPTY = json.dumps(
 )
 
 
-def error(layer: str, sqnr_db: float | None) -> TensorError:
+def error(layer: str, sqnr_db: float | None, saturation_rate: float = 0.0) -> TensorError:
     return TensorError(
         layer=layer,
         tensor=layer,
@@ -52,7 +52,7 @@ def error(layer: str, sqnr_db: float | None) -> TensorError:
         sqnr_db=sqnr_db,
         mean_error=0.0,
         worst_error=0.0,
-        saturation_rate=0.1,
+        saturation_rate=saturation_rate,
         clipping_rate=0.2,
     )
 
@@ -63,6 +63,12 @@ def test_layers_without_noise_and_with_more_noise_than_signal(tmp_path: Path) ->
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "exact" in svg.read_text()
     assert pd.read_csv(csv)["sqnr_db"].tolist()[1:] == [-3.0, 40.0]
+
+
+def test_a_layer_of_infinities_is_not_called_exact(tmp_path: Path) -> None:
+    result = replace(bare_result(), tensor_errors=(error("a", None, saturation_rate=1.0),))
+    _, svg, _ = write_run_plots(stored(tmp_path, result))[0].paths
+    assert "exact" not in svg.read_text()
 
 
 def test_a_layer_that_is_all_exact(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hwsim.report.style import NEUTRAL, PALETTE, panels
 from hwsim.results.run_result import RunResult
 
 _BAR = 0.38
-_NO_NOISE = "exact"
+_EXACT, _UNKNOWN = "exact", "none"
 
 
 def error_per_layer(result: RunResult) -> Drawing:
@@ -36,8 +36,9 @@ def error_per_layer(result: RunResult) -> Drawing:
 def _draw_noise(panel: Axes, errors: pd.DataFrame) -> None:
     figures = errors["sqnr_db"].astype(float)
     panel.barh(range(len(errors)), figures.fillna(0.0), color=PALETTE[0], height=0.7)
+    is_exact = (errors["worst_error"] == 0) & (errors["saturation_rate"] == 0)
     for place, figure in enumerate(figures):
-        text = _NO_NOISE if pd.isna(figure) else f"{figure:.1f}"
+        text = f"{figure:.1f}" if not pd.isna(figure) else _EXACT if is_exact[place] else _UNKNOWN
         at = 0.0 if pd.isna(figure) else max(figure, 0.0)
         panel.annotate(text, (at, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9)
     panel.axvline(0, color=NEUTRAL, linewidth=0.8)
