@@ -160,3 +160,10 @@ def test_moves_of_reals_move_their_codes(tmp_path: Path) -> None:
     file.node("Concat", ["c", "c"], "real", axis=1)
     found = drawn.compared(tmp_path)
     assert found.total == 0
+
+
+def test_what_is_not_a_number_becomes_the_least_code(tmp_path: Path) -> None:
+    drawn = Drawn(1, np.int8, (64,))
+    drawn.codes[:, ::3] = drawn.file.constants[drawn.own[1]]  # 0 / 0
+    drawn.file.node("Div", [drawn.real, drawn.real], "real")
+    assert drawn.compared(tmp_path).total == 0

@@ -13,7 +13,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hwsim.compilation import compile_workload
+from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.export.qdq import qdq_file
+from hwsim.export.qonnx import qonnx_file
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
@@ -152,6 +156,19 @@ def test_what_makes_no_sense_is_named(tmp_path: Path, content: bytes, text: str)
     assert refusal(tmp_path, content) == [f"model.onnx: {text}"]
 
 
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    content = model([helper.make_node("Relu", ["x"], ["y"])]).replace(b"Relu", b"R\xff\xfeu")
+    assert refusal(tmp_path, content) == ["model.onnx: node 0 has names that are no text"]
+
+
+def test_scales_beyond_float32_are_refused(tmp_path: Path) -> None:
+    constants = [constant("w", WEIGHTS, np.int8), constant("large", 3e38, np.float32)]
+    content = model(
+        [helper.make_node("QLinearConv", ["x", "large", "z", "w", "large", "zw", "s", "z"], ["y"])], constants
+    )
+    assert refusal(tmp_path, content) == ["model.onnx: node 0 (QLinearConv): scales whose product is beyond float32"]
+
+
 def test_a_batch_that_is_fixed_is_refused(tmp_path: Path) -> None:
     inputs = ["x", "s", "z", "w", "s", "zw", "s", "z"]
     content = model([helper.make_node("QLinearConv", inputs, ["y"])], [constant("w", WEIGHTS, np.int8)], x=[8, 3, 6, 5])
@@ -226,10 +243,12 @@ def mutated(content: bytes, number: int) -> bytes:
 
 
 def sources() -> list[bytes]:
-    """A small generated file, and real ones where there are some."""
+    """A small generated file, exported ones of a shipped network, and real ones where there are some."""
+    network = compile_workload(load_arch("edge16"), read_workload("digits_mlp")).network
     folder = os.environ.get("HWSIM_SHARED")
     names = ("micro_kws_m_static_qdq", "micro_kws_m_static_qoperator", "kws_ref_model_tf2onnx") if folder else ()
-    return [conv_file(), *(Path(str(folder), "models", f"{name}.onnx").read_bytes() for name in names)]
+    exported = [qdq_file(network), qonnx_file(network)]
+    return [conv_file(), *exported, *(Path(str(folder), "models", f"{name}.onnx").read_bytes() for name in names)]
 
 
 def test_four_hundred_damaged_files_are_refused_or_read_quickly_and_in_little_memory(tmp_path: Path) -> None:

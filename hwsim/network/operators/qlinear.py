@@ -253,7 +253,8 @@ class InFloat32(OnnxOperator):
 
     def real_values(self, values: Sequence[Values]) -> Values:
         """Compute."""
-        return self.body([value.astype(np.float32) for value in values])
+        with np.errstate(all="ignore"):  # infinities and what is not a number become codes as in the file
+            return self.body([value.astype(np.float32) for value in values])
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One sample's actions."""

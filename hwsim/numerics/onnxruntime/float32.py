@@ -27,11 +27,14 @@ def dequantize(codes: Numbers, grid: Quantization) -> Float32Array:
 
 
 def quantize(real: Float32Array, grid: Quantization) -> IntArray:
-    """Return ``rint(r / S) + Z``, clamped: QuantizeLinear. A division, not a multiplication by 1 / S."""
+    """Return ``rint(r / S) + Z``, clamped: QuantizeLinear. A division, not a multiplication by 1 / S.
+
+    What is not a number becomes the least code, as the kernel's maximum of a vector has it.
+    """
     low, high, zero = grid.format.min, grid.format.max, int(grid.zero_point)
     with np.errstate(over="ignore"):  # a quotient beyond float32 is beyond every code
         steps = np.rint(real / scale_of(grid))
-    return np.clip(steps, low - zero, high - zero).astype(np.int64) + zero
+    return np.fmin(np.fmax(steps, low - zero), high - zero).astype(np.int64) + zero
 
 
 def quantize_after_offset(real: Float32Array, grid: Quantization) -> IntArray:

@@ -100,6 +100,9 @@ class _Parser:
         return FileModel(tuple(nodes), constants, inputs, outputs, _opset(model), self._stored_bits)
 
     def _node(self, index: int, node: NodeProto) -> FileNode:
+        texts = (node.domain, node.op_type, *node.input, *node.output)
+        if not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"node {index} has names that are no text")
         domain = "" if node.domain in STANDARD_DOMAINS else node.domain
         attributes = dict(self._attribute(index, node, one) for one in node.attribute)
         return FileNode(index, node.op_type, domain, tuple(node.input), tuple(node.output), attributes)

@@ -111,13 +111,25 @@ def _constants(
             np.broadcast_to(grid.scale, (channels,)), np.broadcast_to(grid.zero_point, (channels,)), grid.format, -1
         )
     weight = site.graph.add_constant(f"{site.node.name}.weight", np.asarray(matrix, np.int64), grid)
-    codes = source.codes
-    if codes is None or codes.grid is None:
-        raise ConfigError(f"{site.label}: input without a scale")
-    scale: Float32Array = np.asarray(np.float32(codes.grid.scale) * grid.scale.astype(np.float32))
+    scale = product_scale(site, source, grid)
     if bias is None:
         return weight, None, scale
     return weight, _bias(site.graph, site, bias, channels, scale), scale
+
+
+def product_scale(site: Site, source: Live, weights: Quantization) -> Float32Array:
+    """Return ``S_x S_w`` in float32: the scale of sums, per output channel or one.
+
+    Raises:
+        ConfigError: activations without a scale, or a product that float32 cannot hold.
+    """
+    if source.codes is None or source.codes.grid is None:
+        raise ConfigError(f"{site.label}: input without a scale")
+    with np.errstate(over="ignore", under="ignore"):
+        scale = np.asarray(np.float32(source.codes.grid.scale) * weights.scale.astype(np.float32))
+    if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
+        raise ConfigError(f"{site.label}: scales whose product is beyond float32")
+    return scale
 
 
 def _bias(graph: Graph, site: Site, bias: Bias, channels: int, scale: Float32Array) -> str:

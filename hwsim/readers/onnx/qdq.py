@@ -29,7 +29,7 @@ from hwsim.readers.onnx.lazy import (
     leaf,
     with_constant,
 )
-from hwsim.readers.onnx.products import Bias, Weights, convolution, dense
+from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale
 from hwsim.readers.onnx.site import Site, image_size
 
 Builder = Callable[[Site, Reals], None]
@@ -146,17 +146,10 @@ def _bias(site: Site, product_scale: np.ndarray, name: str) -> Bias:
     return Bias(reals=site.graph.arrays[name])
 
 
-def _product_scale(source: Live, weights: Weights) -> np.ndarray:
-    codes = source.codes
-    assert codes is not None  # noqa: S101  (`_operand` saw to it)
-    assert codes.grid is not None  # noqa: S101
-    return np.asarray(np.float32(codes.grid.scale) * weights.grid.scale.astype(np.float32))
-
-
 def conv(site: Site, reals: Reals) -> None:
     """Inputs: x, w, bias."""
     source, weights = _operand(site, reals), _coded(site, 1, 0)
-    bias = _bias(site, _product_scale(source, weights), site.input(2)) if site.has(2) else None
+    bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
     reals.put(site.output, convolution(site, source, weights, bias))
 
 
@@ -174,7 +167,7 @@ def gemm(site: Site, reals: Reals) -> None:
         grid = weights.grid
         swapped = Quantization(grid.scale, grid.zero_point, grid.format, None if grid.axis is None else 1 - grid.axis)
         weights = Weights(weights.codes.T, swapped, 1)
-    bias = _bias(site, _product_scale(source, weights), site.input(2)) if site.has(2) else None
+    bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
     reals.put(site.output, dense(site, source, weights, bias))
 
 
@@ -220,6 +213,8 @@ def _pair(function: Callable[..., Float32Array], action: str) -> Builder:
         place = constants[0]
         expression = reals.expression(site.input(1 - place), site.label)
         values = np.asarray(site.array(place), np.float32)
+        if not np.all(np.isfinite(values)):
+            raise ConfigError(f"{site.label}: a constant that holds NaN or infinity")
         if broadcast(site.label, expression.shape, values.shape) != expression.shape or values.ndim > len(
             expression.shape
         ):

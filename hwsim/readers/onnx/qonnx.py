@@ -25,6 +25,7 @@ from hwsim.readers.onnx.site import Site
 Builder = Callable[[Site, Reals], None]
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 LARGEST_BITS = 32
+FARTHEST_ZERO = 2.0**32
 BIPOLAR = IntFormat(2, narrow=True)
 ROUNDINGS: dict[str, RealRounding] = {
     "ROUND": "half_even",
@@ -77,7 +78,7 @@ def _rounding(site: Site, default: str) -> RealRounding:
 def _grid(site: Site, word: IntFormat) -> Quantization:
     """Return the quantization in inputs 1 and 2; its axis is that along which there are several scales."""
     scale, zero = np.asarray(site.array(1), np.float64), np.asarray(site.array(2), np.float64)
-    if np.any(zero != np.rint(zero)) or not np.all(np.isfinite(zero)):
+    if np.any(zero != np.rint(zero)) or not np.all(np.abs(zero) < FARTHEST_ZERO):
         raise UnsupportedError(f"{site.label}: a zero point that is no whole number")
     long = [axis for axis, size in enumerate(scale.shape) if size > 1]
     if len(long) > 1 or zero.size not in (1, scale.size):
@@ -103,6 +104,8 @@ def _quantize_constant(site: Site, word: IntFormat, rounding: RealRounding) -> N
         grid = replace(grid, axis=axis)
     scale, zero = _along(grid.scale, grid, values), _along(grid.zero_point, grid, values)
     steps = values / scale.astype(np.float32) + zero.astype(np.float32)
+    if not np.all(np.isfinite(steps)):
+        raise ConfigError(f"{site.label}: a constant that its scale brings beyond float32")
     codes = np.clip(round_real(steps.astype(np.float64), rounding), word.min, word.max).astype(np.int64)
     _put_constant(site, codes, grid)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
@@ -31,7 +33,8 @@ def read_onnx(path: Path) -> Workload:
     """
     model = parse_file(path)
     try:
-        network = _network(model, path.stem)
+        with np.errstate(all="ignore"):  # what is not finite is refused where it matters
+            network = _network(model, path.stem)
     except ConfigError as error:
         raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
     except UnsupportedError as error:
