@@ -187,22 +187,22 @@ class Pool2d(QuantizedOperator):
     average: bool = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """Output height, output width, channels, behind a batch axis of 1 where the input has one."""
+        """Output height, output width, channels, behind a batch axis where the input has one."""
         (shape,) = shapes
-        height, width, channels = image(self.name, shape)
+        height, width, channels = image(self.name, shape[-3:])
         return (*shape[:-3], *self.window.out_size(height, width), channels)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """`pooling.average_pool`, `pooling.max_pool`."""
         pool = pooling.average_pool if self.average else pooling.max_pool
-        pixels = values[0].reshape(len(values[0]), *values[0].shape[-3:])
+        pixels = values[0].reshape(-1, *values[0].shape[-3:])
         return pool(pixels, self.window, *activation_clamp(operands.output, self.activation))
 
     def real_values(self, values: Sequence[Values]) -> Values:
         """`pooling.real_average_pool`, `pooling.real_max_pool`."""
         (real,) = values
         pool = pooling.real_average_pool if self.average else pooling.real_max_pool
-        pooled = pool(real.reshape(len(real), *real.shape[-3:]), self.window)
+        pooled = pool(real.reshape(-1, *real.shape[-3:]), self.window)
         return activate(pooled.reshape(len(real), *self.output_shape(real.shape[1:])), self.activation)
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002

@@ -63,7 +63,7 @@ class RunTimeQuantize(QuantizedOperator):
         if not self.amounts:
             return codes
         padded = np.empty((len(codes), *operands.output_shape), np.int64)
-        padded[:] = grid.zero_point.reshape(-1, *(1,) * (codes.ndim - 1))
+        padded[:] = grid.zero_point.reshape(*limits.shape[:2], *(1,) * (codes.ndim - 2))
         inside = tuple(
             slice(before, before + size) for (before, _), size in zip(self.amounts, codes.shape[1:], strict=True)
         )

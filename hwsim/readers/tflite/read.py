@@ -161,7 +161,7 @@ def _check_shape(operator: Operator, tensors: dict[str, Tensor]) -> None:
     shapes = _operand_shapes(operator, tensors)
     expected, found = operator.output_shape(*shapes), tensors[operator.output].shape
     like = operator.like if isinstance(operator, RealProduct) else operator
-    if isinstance(like, Conv2d):
+    if isinstance(like, Conv2d) and len(expected) < len(found):
         expected = (1, *expected)
     if isinstance(like, RowsDense):
         found = (int(np.prod(found[:-1])), found[-1] if found else 1)

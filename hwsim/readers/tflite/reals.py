@@ -53,7 +53,7 @@ def _hybrid(source: Source, product: MatmulOperator) -> tuple[Sequence[Operator]
     name, output, first = product.name, product.output, str(source.tensor(0).index)
     limits, codes, sums = (f"{output}.{part}" for part in ("range", "codes", "sums"))
     is_dense = isinstance(product, RowsDense)
-    rows = int(np.prod(source.shape)) // product.depth if isinstance(product, RowsDense) else 1
+    rows = int(np.prod(source.shape)) // product.depth if isinstance(product, RowsDense) else source.shape[0]
     symmetric = is_dense and not source.number("AsymmetricQuantizeInputs")
     amounts = _padding(product, source.shape)
     quantize = RunTimeQuantize(f"{name}_codes", (first, limits), codes, (first, limits), symmetric, amounts)
