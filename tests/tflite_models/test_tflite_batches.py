@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from lstm_models import LstmModel, random_lstm
 from model_builder import Graph, Operator, Tensor
 
 from hwsim.config.load import load_arch
@@ -151,3 +152,41 @@ def test_windows_of_images_name_what_a_table_would() -> None:
         part = gather.indices(1, rows, slice(3, 9))
         assert np.array_equal(part, table[rows, 3:9])
         assert gather.distinct(1, rows, slice(3, 9)) == np.unique(part[part >= 0]).size
+
+
+@cache
+def lstms() -> list[LstmModel]:
+    """Up to three sequences, either axis first, with and without a cell clip."""
+    random = np.random.default_rng(3)
+    return [random_lstm(random) for _ in range(14)]
+
+
+@pytest.mark.parametrize("profile", ["tflm", "litert_reference"])
+def test_lstms_of_several_sequences(profile: str, tmp_path: Path) -> None:
+    models = lstms()
+    batches = {model.codes.shape[1 if model.time_major else 0] for model in models}
+    assert batches == {1, 2, 3}
+    spec = load_arch("edge16", [f"requantizer.rounding_profile={profile}"])
+    for model, answer in zip(models, ask(profile, [model.case for model in models]), strict=True):
+        path = tmp_path / "model.tflite"
+        path.write_bytes(model.case.model)
+        assert not answer.failure
+        codes = np.asarray(model.case.inputs[0])
+        shape = codes.shape[2:] if codes.shape[1] == 1 else codes.shape[1:]
+        inputs = codes.reshape(len(codes), *shape)
+        ours = integer_tensors(spec, choose_samples(read_workload(path), inputs=inputs))
+        for number in (model.output_tensor, model.hidden_tensor, model.cell_tensor):
+            if number in answer.tensors:
+                assert np.array_equal(ours[str(number)].reshape(-1), answer.tensors[number].reshape(-1))
+
+
+def test_sequences_of_a_batch_run_on_the_machine_one_by_one(tmp_path: Path) -> None:
+    model = next(one for one in lstms() if one.time_major and one.codes.shape[1] == 2)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model.case.model)
+    codes = np.asarray(model.case.inputs[0])
+    inputs = codes.reshape(1, *(codes.shape[2:] if codes.shape[1] == 1 else codes.shape[1:]))
+    result = run("edge16", path, inputs=inputs)
+    steps, _, width = model.codes.shape
+    cells = len(model.tensors.biases[0])
+    assert result.totals["macs"] == 2 * steps * (width + cells) * 4 * cells

@@ -97,6 +97,14 @@ class LstmLayer:
     cells: int
     constants: tuple[str, ...]
     cell_clip: float = 0.0
+    first: int = 0
+    """The element of the input where the first step begins."""
+    stride: int | None = None
+    """Elements from one step to the next where other sequences lie between."""
+
+    def start_of(self, step: int) -> int:
+        """Return the element of the input where a step begins."""
+        return self.first + step * (self.inputs if self.stride is None else self.stride)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +161,7 @@ def _products(lstm: LstmLayer, step: int, state: str) -> tuple[GateProduct, Gate
     input_weight, recurrent_weight, bias = lstm.constants
     first = GateProduct(
         f"{lstm.name}_input_{step}", (lstm.sequence,), f"{at}.input_part", input_weight, bias,
-        part_of=lstm.name, first=step * lstm.inputs, depth=lstm.inputs, columns=columns,
+        part_of=lstm.name, first=lstm.start_of(step), depth=lstm.inputs, columns=columns,
     )  # fmt: skip
     second = GateProduct(
         f"{lstm.name}_recurrent_{step}", (state,), f"{at}.recurrent_part", recurrent_weight,

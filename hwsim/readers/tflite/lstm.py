@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
 from hwsim.network.operators.lstm_unroll import (
+    MAX_STEPS,
     Lstm,
     LstmLayer,
     hidden_of,
@@ -17,6 +18,7 @@ from hwsim.network.operators.lstm_unroll import (
     unroll,
     with_grids,
 )
+from hwsim.network.operators.moves import Pack
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.lstm import GATES, StateGrids
@@ -32,6 +34,16 @@ LEFT_OUT = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection, layer n
 TANH = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Sequences at once, their steps, inputs of a step, cells."""
+
+    batch: int
+    steps: int
+    inputs: int
+    cells: int
+
+
 def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     """Return the unrolled operators, and the tensors between them that the file does not have.
 
@@ -40,40 +52,76 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
         ConfigError: tensors that do not go together.
     """
     _check_variant(source)
-    steps, inputs, cells = _check_sizes(source)
+    sizes = _check_sizes(source)
     if source.model.is_real:
-        return _real_lstm(source, cells)
-    prefix = source.output
+        return _real_lstm(source, sizes)
     weights = [
-        _weights(source, f"{prefix}.{part}", where)
+        _weights(source, f"{source.output}.{part}", where)
         for part, where in (("input_weights", INPUT_WEIGHTS), ("recurrent_weights", RECURRENT_WEIGHTS))
     ]
     bias = np.concatenate(_codes(source, BIASES))
-    constants = [*weights, Tensor(f"{prefix}.bias", bias.shape, bias, is_internal=True)]
-    layer = LstmLayer(
-        source.name,
-        prefix,
-        str(source.tensor(0).index),
-        steps,
-        inputs,
-        cells,
-        tuple(constant.name for constant in constants),
-    )
-    built, sequence, states = unroll(layer), _grid(source.tensor(0)), _states(source)
-    grids = {operator.output: output_grid(operator, states) for operator in built.operators}
-    variables = [source.tensor(place) for place in (HIDDEN, CELL)]
+    constants = [*weights, Tensor(f"{source.output}.bias", bias.shape, bias, is_internal=True)]
+    names = tuple(constant.name for constant in constants)
+    layers = [_layer(source, sizes, names, number) for number in range(sizes.batch)]
+    built, sequence, states = [unroll(layer) for layer in layers], _grid(source.tensor(0)), _states(source)
+    steps = [operator for one in built for operator in one.operators]
+    grids = {operator.output: output_grid(operator, states) for operator in steps}
+    orders = [one.states for one in built]
+    ordered = zip(*orders, strict=True) if source.operator.options["TimeMajor"] else orders
+    read = tuple(state for group in ordered for state in group)
     operators = [
-        *(with_grids(operator, sequence, states) for operator in built.operators),
-        hidden_of(layer, built.states, source.output, _output(source).shape),
-        *(last_state(layer, built.states, part, str(one.index)) for part, one in enumerate(variables)),
+        *(with_grids(operator, sequence, states) for operator in steps),
+        hidden_of(replace(layers[0], name=source.name), read, source.output, _output(source).shape),
     ]
-    between = [replace(tensor, quantization=grids[tensor.name]) for tensor in built.tensors]
-    last = [Tensor(str(one.index), (cells,), quantization=_grid(one)) for one in variables]
-    return operators, [*constants, *between, *last]
+    between = [replace(tensor, quantization=grids[tensor.name]) for one in built for tensor in one.tensors]
+    for part, place in enumerate((HIDDEN, CELL)):
+        last, more = _last_states(source, layers, [one.states for one in built], part, source.tensor(place))
+        operators += last
+        between += more
+    return operators, [*constants, *between]
 
 
-def _real_lstm(source: Source, cells: int) -> tuple[list[Operator], list[Tensor]]:
-    """Return one layer of reals, which is unrolled when it is quantized."""
+def _layer(source: Source, sizes: _Sizes, constants: tuple[str, ...], number: int) -> LstmLayer:
+    """Return one sequence of a batch, alone if there is only one."""
+    several = sizes.batch > 1
+    time_major = bool(source.operator.options["TimeMajor"])
+    return LstmLayer(
+        f"{source.name}_{number}" if several else source.name,
+        f"{source.output}.{number}" if several else source.output,
+        str(source.tensor(0).index),
+        sizes.steps,
+        sizes.inputs,
+        sizes.cells,
+        constants,
+        first=number * sizes.inputs * (1 if time_major else sizes.steps),
+        stride=sizes.inputs * (sizes.batch if time_major else 1),
+    )
+
+
+def _last_states(
+    source: Source, layers: list[LstmLayer], states: list[tuple[str, ...]], part: int, variable: FileTensor
+) -> tuple[list[Operator], list[Tensor]]:
+    """Return what the variable of hidden or cell states holds in the end: the last states, packed if several."""
+    name, grid, cells = str(variable.index), _grid(variable), layers[0].cells
+    if len(layers) == 1:
+        return [last_state(layers[0], states[0], part, name)], [Tensor(name, (cells,), quantization=grid)]
+    names = tuple(f"{name}.{number}" for number in range(len(layers)))
+    operators: list[Operator] = [
+        last_state(layer, one, part, output) for layer, one, output in zip(layers, states, names, strict=True)
+    ]
+    tensors = [Tensor(one, (cells,), quantization=grid, is_internal=True) for one in names]
+    operators.append(Pack(f"{source.name}_last_{part}", names, name, names, 0))
+    return operators, [*tensors, Tensor(name, (len(layers), cells), quantization=grid)]
+
+
+def _real_lstm(source: Source, sizes: _Sizes) -> tuple[list[Operator], list[Tensor]]:
+    """Return one layer of reals, which is unrolled when it is quantized.
+
+    Raises:
+        UnsupportedError: several sequences at once.
+    """
+    if sizes.batch > 1:
+        raise UnsupportedError(f"{source.operator.label}: {sizes.batch} sequences of reals; allowed: 1")
     prefix = source.output
     constants = []
     for name, where in (
@@ -89,7 +137,7 @@ def _real_lstm(source: Source, cells: int) -> tuple[list[Operator], list[Tensor]
         input_weight=constants[0].name,
         recurrent_weight=constants[1].name,
         bias=constants[2].name,
-        cells=cells,
+        cells=sizes.cells,
         returns_sequences=True,
         cell_clip=_cell_clip(source),
     )
@@ -122,20 +170,21 @@ def _check_variant(source: Source) -> None:
         raise ConfigError(f"{label}: inputs {HIDDEN} and {CELL} are no variables")
 
 
-def _check_sizes(source: Source) -> tuple[int, int, int]:
-    """Return steps, inputs and cells."""
+def _check_sizes(source: Source) -> _Sizes:
     label, shape, output = source.operator.label, source.shape, _output(source).shape
-    batch = 1 if source.operator.options["TimeMajor"] else 0
-    if len(shape) != 3 or shape[batch] != 1 or source.tensor(0).data is not None:
-        raise UnsupportedError(f"{label}: input of shape {list(shape)}; allowed: one sequence")
-    steps, inputs = shape[1 - batch], shape[2]
-    cells = output[-1] if output else 0
-    sizes = [(INPUT_WEIGHTS, (cells, inputs)), (RECURRENT_WEIGHTS, (cells, cells)), (BIASES, (cells,))]
-    fits = all(one.shape == size and one.data is not None for where, size in sizes for one in _tensors(source, where))
+    if len(shape) != 3 or source.tensor(0).data is not None:
+        raise UnsupportedError(f"{label}: input of shape {list(shape)}; allowed: sequences")
+    batch, steps = shape[:2][::-1] if source.operator.options["TimeMajor"] else shape[:2]
+    sizes = _Sizes(batch, steps, shape[2], output[-1] if output else 0)
+    cells, inputs = sizes.cells, sizes.inputs
+    wanted = [(INPUT_WEIGHTS, (cells, inputs)), (RECURRENT_WEIGHTS, (cells, cells)), (BIASES, (cells,))]
+    fits = all(one.shape == size and one.data is not None for where, size in wanted for one in _tensors(source, where))
     states = {source.tensor(place).shape for place in (HIDDEN, CELL)}
-    if not fits or states != {(1, cells)} or output != (*shape[:2], cells) or min(steps, inputs, cells) < 1:
+    if not fits or states != {(batch, cells)} or output != (*shape[:2], cells) or min(batch, steps, inputs, cells) < 1:
         raise ConfigError(f"{label}: weights, biases, states and output of shapes that do not go together")
-    return steps, inputs, cells
+    if batch * steps > MAX_STEPS:
+        raise UnsupportedError(f"{label}: {batch} sequences of {steps} time steps; allowed: {MAX_STEPS} in all")
+    return sizes
 
 
 def _states(source: Source) -> StateGrids:
