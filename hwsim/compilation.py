@@ -12,7 +12,7 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
 from hwsim.mapping.plan import LayerPlan
-from hwsim.mapping.planner import plan_network
+from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.network import Network, no_values
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
@@ -107,14 +107,9 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
     steps = network.lower(replace(options, has_values=network.has_values))
     _check_widths(spec, steps)
     params = {step.name: array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
-    layers = plan_network(
-        steps,
-        params,
-        spec.scratchpads,
-        bits={name: _size_bits(network.tensors[name]) for name in (*network.activations, *network.streamed_constants)}
-        | _product_bits(steps),
-        outputs=network.outputs,
-    )
+    sized = (*network.activations, *network.streamed_constants)
+    bits = {name: _size_bits(network.tensors[name]) for name in sized} | _product_bits(steps)
+    layers = plan_network(NetworkSteps(steps, params, bits, network.outputs), spec)
     return Compiled(steps, params, layers, network, spec.requantizer.rounding_profile)
 
 

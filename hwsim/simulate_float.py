@@ -14,7 +14,7 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.float_array import run_float
 from hwsim.machine.machine import run_machine
 from hwsim.mapping.plan import LayerPlan
-from hwsim.mapping.planner import plan_network
+from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.float_steps import FloatMatmulStep, lower_float
 from hwsim.network.network import Network, no_values
@@ -110,10 +110,6 @@ def _float_network(spec: ArchSpec, chosen: Samples, array: FloatArray) -> Networ
 
 def _plan(spec: ArchSpec, array: FloatArray, network: Network, steps: Sequence[Step]) -> tuple[LayerPlan, ...]:
     """Plan the layers: every tensor in words of the operands' format."""
-    return plan_network(
-        steps,
-        {step.name: array for step in steps if isinstance(step, FloatMatmulStep)},
-        spec.scratchpads,
-        bits={name: int(np.prod(network.tensors[name].shape)) * array.operand.bits for name in network.activations},
-        outputs=network.outputs,
-    )
+    arrays = {step.name: array for step in steps if isinstance(step, FloatMatmulStep)}
+    bits = {name: int(np.prod(network.tensors[name].shape)) * array.operand.bits for name in network.activations}
+    return plan_network(NetworkSteps(steps, arrays, bits, network.outputs), spec)

@@ -16,7 +16,8 @@ from hwsim.cli.wording import NOTHING, counted, frequency
 from hwsim.config.arch import ArchSpec
 from hwsim.energy.actions import Actions
 from hwsim.energy.table import EnergyTable
-from hwsim.mapping.plan import LayerPlan, OperandPlan
+from hwsim.mapping.operands import OperandTiles
+from hwsim.mapping.plan import LayerPlan
 from hwsim.metrics.guard_bits import largest_safe_depth
 from hwsim.readers.workload import Workload
 
@@ -159,17 +160,17 @@ def _layer_row(label: str, layers: Sequence[LayerFit]) -> list[str]:
     return [
         label,
         _product_text(plan),
-        f"{sum(len(product.folds) for product in products):,}",
+        f"{sum(product.fold_count for product in products):,}",
         f"{sum(product.array_cycles for product in products):,}",
         total_cycles,
         str(max(needed)) if needed else NOTHING,
-        _residence(products[0].activations),
-        _residence(products[0].weights),
+        _residence(products[-1].activations),
+        _residence(products[-1].weights),
     ]
 
 
-def _residence(operand: OperandPlan) -> str:
-    return "stay" if operand.slots is None else "streamed"
+def _residence(operand: OperandTiles) -> str:
+    return {"stays": "stay", "on_chip": "on chip"}.get(operand.residency, operand.residency)
 
 
 def _layer_json(layer: LayerFit) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def _layer_json(layer: LayerFit) -> dict[str, Any]:
     return figures | {
         **asdict(product.step.shape),
         "groups": product.step.groups,
-        "folds": len(product.folds),
+        "folds": product.fold_count,
         "array_cycles": product.array_cycles,
         "accumulator_bits_needed": layer.accumulator_bits_needed,
         "activations": _residence(product.activations),

@@ -209,6 +209,17 @@ class ScratchpadsSpec(Spec):
     outputs: ScratchpadSpec = Field(default=ScratchpadSpec(), description="Holds the layer's outputs")
 
 
+class AccumulatorBufferSpec(Spec):
+    """The memory under a weight- or input-stationary array, which holds sums between depth tiles."""
+
+    capacity_bytes: int = Field(
+        default=65536,
+        ge=1,
+        le=2**40,
+        description="Size, in bytes; it limits how many results stream past the stationary operand in one tile",
+    )
+
+
 class DramSpec(Spec):
     """The off-chip memory."""
 
@@ -220,6 +231,41 @@ class DramSpec(Spec):
     )
     latency_cycles: int = Field(
         default=100, ge=0, le=1_000_000, description="From a request to its first byte, in cycles"
+    )
+    capacity_bytes: int = Field(
+        default=2**32, ge=1, le=2**50, description="Size, in bytes: all weights and what does not stay on the chip"
+    )
+
+
+class LayerMappingSpec(Spec):
+    """How one matrix product is cut into tiles; what is left out is searched for."""
+
+    loop_order: Literal["rows_outer", "cols_outer"] | None = Field(
+        default=None,
+        description="Which tiles change slowly: those of output rows, or of output columns; null: searched",
+    )
+    tile_out_rows: int | None = Field(default=None, ge=1, description="Output rows of a tile; null: searched")
+    tile_out_cols: int | None = Field(default=None, ge=1, description="Output columns of a tile; null: searched")
+    tile_depth: int | None = Field(
+        default=None,
+        ge=1,
+        description="Terms of the sum in a tile (not output stationary; sums never leave the chip); null: searched",
+    )
+
+
+class MappingSpec(Spec):
+    """How layers are laid out in time and in the memories."""
+
+    objective: Literal["time", "dram_traffic"] = Field(
+        default="time", description="What tiles are chosen for: least time, or least DRAM traffic"
+    )
+    keep_on_chip: bool = Field(
+        default=True,
+        description="Whether activations, and weights that several layers read, stay in their scratchpads from layer "
+        "to layer where they fit; false: every layer reads them from DRAM",
+    )
+    layers: dict[str, LayerMappingSpec] = Field(
+        default_factory=dict, description="Loop order and tile sizes of single layers, by name"
     )
 
 
@@ -235,7 +281,11 @@ class ArchSpec(Spec):
     activation_lut: LutSpec = Field(default=LutSpec(), description="The activation lookup table")
     vector_unit: VectorUnitSpec = Field(default=VectorUnitSpec(), description="The vector unit")
     scratchpads: ScratchpadsSpec = Field(default=ScratchpadsSpec(), description="The on-chip memories")
+    accumulator_buffer: AccumulatorBufferSpec = Field(
+        default=AccumulatorBufferSpec(), description="The accumulators under the array"
+    )
     dram: DramSpec = Field(default=DramSpec(), description="The off-chip memory")
+    mapping: MappingSpec = Field(default=MappingSpec(), description="How layers use the machine")
     quantization: QuantizationSpec = Field(
         default=QuantizationSpec(), description="How a network of real numbers is quantized"
     )

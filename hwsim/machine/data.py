@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hwsim.array.engine import Engine, FoldOperands
-from hwsim.array.params import ArrayParams
+from hwsim.array.folds import Fold
+from hwsim.array.params import ArrayParams, Dataflow
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
 from hwsim.machine.memory import ScratchpadData
-from hwsim.mapping.plan import GroupFold, ProductPlan
+from hwsim.mapping.plan import ProductPlan
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Operands of a product in their scratchpads, with what lies there already and what is still to come."""
+
+    activations: ScratchpadData
+    weights: ScratchpadData
 
 
 class ProductData:
@@ -21,17 +32,16 @@ class ProductData:
     Args:
         plan: the product.
         engine: steps the folds.
-        codes: the input tensor in DRAM, flat.
+        held: its operands.
         max_events: how many overflow events to keep, the first by cycle.
     """
 
-    def __init__(self, plan: ProductPlan, engine: Engine, codes: IntArray, max_events: int) -> None:
+    def __init__(self, plan: ProductPlan, engine: Engine, held: Held, max_events: int) -> None:
         step, params = plan.step, plan.params
         assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
         assert isinstance(params, ArrayParams)  # noqa: S101
         shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
-        self.activations = ScratchpadData(codes, padding=step.activation_zero_point)
-        self.weights = ScratchpadData(step.weights)
+        self.activations, self.weights = held.activations, held.weights
         self.output = np.zeros((step.shape.out_rows, step.groups * step.shape.out_cols), np.int64)
         self.per_pe = np.zeros((plan.params.rows + 1, plan.params.cols), np.int64)
         self.counts = Counts()
@@ -42,9 +52,9 @@ class ProductData:
         self._row_sums = np.zeros(shape[:2], np.int64)
         self._events = np.zeros((0, 3), np.int64)
 
-    def step_fold(self, one: GroupFold) -> None:
+    def step_fold(self, group: int, fold: Fold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
-        step, fold, group = self._step, one.fold, one.group
+        step = self._step
         window = step.gather.indices(group, fold.out_rows, fold.depth)
         activations = step.offset_activations(self.activations.read(window))
         weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
@@ -52,15 +62,14 @@ class ProductData:
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
         result = self._engine.run_fold(self._params, fold, self._plan.timing, operands, self._max_events)
         self._accumulators[place] = result.sums
-        if fold.out_cols.start == 0:  # the row-sum unit listens to the first column tile only
+        if fold.out_cols.start == self._plan.region.out_cols.start:  # the row-sum unit listens to the first columns
             self._row_sums[group, fold.out_rows] += activations.sum(axis=1)
         self.per_pe += result.overflows.per_pe
         self.counts.update(result.counts)
-        self._keep(result.overflows.events, group)
+        self._keep(result.overflows.events, group, fold)
 
-    def requantize(self, one: GroupFold) -> None:
+    def requantize(self, group: int, fold: Fold) -> None:
         """Turn the finished sums of a chain into output codes, and put them where they belong in the output."""
-        fold, group = one.fold, one.group
         sums = self._accumulators[group, fold.out_rows, fold.out_cols]
         codes = self._step.requantize(sums, self._row_sums[group, fold.out_rows], group, fold.out_cols)
         first = group * self._step.shape.out_cols
@@ -82,11 +91,12 @@ class ProductData:
             cycle, row, col = self.events[0].tolist()
             raise overflow_error(layer, self._params, (cycle, row, col))
 
-    def _keep(self, events: IntArray, group: int) -> None:
+    def _keep(self, events: IntArray, group: int, fold: Fold) -> None:
+        """Keep events by the cycles of the untiled product, whose stream a tile may cut."""
         if len(events) == 0:
             return
-        folds_a_group = len(self._plan.folds) // self._step.groups
+        streamed = {Dataflow.WEIGHT_STATIONARY: fold.out_rows.start, Dataflow.INPUT_STATIONARY: fold.out_cols.start}
         moved = events.copy()
-        moved[:, 0] += group * self._plan.timing.total_cycles(folds_a_group)
+        moved[:, 0] += group * self._plan.group_cycles + streamed.get(self._params.dataflow, 0)
         together = np.concatenate([self._events, moved])
         self._events = sort_events(together)[: self._max_events]

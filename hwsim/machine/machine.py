@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import simpy
 
-from hwsim.array.dataflows import rules
 from hwsim.array.engine import Engine
-from hwsim.array.params import Dataflow
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
-from hwsim.machine.data import ProductData
-from hwsim.machine.memory import Dram, Process
+from hwsim.errors import CheckFailedError
+from hwsim.machine.clock import Clock, Process
+from hwsim.machine.counting import array_counts, requantizer_counts
+from hwsim.machine.data import Held, ProductData
+from hwsim.machine.memory import Dram, ScratchpadData
+from hwsim.machine.periods import Periods
 from hwsim.machine.product import ProductRun
-from hwsim.machine.timeline import Span, split
-from hwsim.mapping.plan import LayerPlan, ProductPlan
-from hwsim.network.steps import ElementwiseStep, FunctionStep, LutStep
+from hwsim.machine.timeline import Span, Timeline
+from hwsim.machine.units import Units
+from hwsim.machine.vector import VectorRun
+from hwsim.mapping.plan import LayerPlan
+from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
+
+Observer = Callable[[str, Span], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,147 +57,170 @@ class LayerRun:
     array_counts: Counts | None = None
 
 
-def run_machine(layers: Sequence[LayerPlan], spec: ArchSpec, data: SampleData | None = None) -> list[LayerRun]:
+def run_machine(
+    layers: Sequence[LayerPlan],
+    spec: ArchSpec,
+    data: SampleData | None = None,
+    *,
+    observe: Observer | None = None,
+    fast_forward: bool = True,
+) -> list[LayerRun]:
     """Run the layers in order; each starts when the one before has been written back.
 
     With ``data`` the transfers carry codes, every fold is stepped on what is in the scratchpads, and each layer's
-    output is what write-back has assembled and put into DRAM. Without, the same processes take the same cycles.
+    output is what write-back has assembled and put into DRAM or the activation scratchpad. Without, the same processes
+    take the same cycles.
+
+    Args:
+        layers: the plan.
+        spec: the machine it was made for.
+        data: one sample, or None for timing alone.
+        observe: is told each span of each layer by the layer's name, as it ends; then nothing is skipped.
+        fast_forward: whether periods in which the machine repeats itself are skipped in a timing run. The result is
+            the same.
 
     Raises:
         AccumulatorOverflowError: an add overflowed under ``overflow: error``.
         CheckFailedError: a fold read operands that no transfer had brought.
     """
-    env = simpy.Environment()
-    dram = Dram(env, spec.dram)
-    runs: list[LayerRun] = []
-    tensors = dict(data.codes) if data else {}
-    for layer in layers:
-        one = _LayerProcess(env, dram, spec, layer, data, tensors)
-        start = int(env.now)
-        env.run(env.process(one.run()))
-        runs.append(one.result(start, int(env.now)))
-        if runs[-1].output is not None:
-            tensors[layer.output] = runs[-1].output
-    return runs
+    machine = _Machine(spec, data, observe, fast_forward=fast_forward and data is None and observe is None)
+    return [machine.run(layer) for layer in layers]
 
 
-class _LayerProcess:
-    """One layer: its product, the steps after it, and the write-back."""
+@dataclass(slots=True, eq=False)
+class _Memories:
+    """Codes of tensors by name in a run with data, in DRAM and in the scratchpads."""
+
+    dram: dict[str, IntArray]
+    activations: dict[str, IntArray] = field(default_factory=dict)
+    weights: dict[str, ScratchpadData] = field(default_factory=dict)
+
+    def inputs(self, plan: LayerPlan) -> list[IntArray]:
+        """Return a layer's inputs from where the plan says that they are.
+
+        Raises:
+            CheckFailedError: they are not there.
+        """
+        places = [self.activations if name in plan.on_chip else self.dram for name in plan.inputs]
+        missing = [name for name, place in zip(plan.inputs, places, strict=True) if name not in place]
+        if missing:
+            raise CheckFailedError(f"layer {plan.name} reads {', '.join(missing)}, which is not where the plan says")
+        return [place[name] for name, place in zip(plan.inputs, places, strict=True)]
+
+    def held(self, plan: LayerPlan) -> Held:
+        """Return a product's operands as far as they are in their scratchpads.
+
+        Raises:
+            CheckFailedError: what should be there is not.
+        """
+        assert plan.product is not None  # noqa: S101  (of a product)
+        step = plan.product.step
+        assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
+        (codes,) = self.inputs(plan)
+        padding = step.activation_zero_point
+        on_chip = plan.product.activations.residency == "on_chip"
+        activations = ScratchpadData.filled(codes, padding) if on_chip else ScratchpadData(codes, padding)
+        if plan.product.weights.residency != "on_chip":
+            return Held(activations, ScratchpadData(step.weights))
+        if step.weight_name not in self.weights:
+            raise CheckFailedError(f"layer {plan.name}: its weights are not in the scratchpad, as the plan says")
+        return Held(activations, self.weights[step.weight_name])
+
+    def store(self, plan: LayerPlan, output: IntArray) -> None:
+        """Write a layer's output, and forget what no later layer reads."""
+        place = self.dram if plan.output_memory == "dram" else self.activations
+        place[plan.output] = output
+        for name in plan.released:
+            self.activations.pop(name, None)
+
+
+class _Machine:
+    """The machine from the first layer to the last."""
 
     def __init__(
-        self,
-        env: simpy.Environment,
-        dram: Dram,
-        spec: ArchSpec,
-        plan: LayerPlan,
-        data: SampleData | None,
-        tensors: Mapping[str, IntArray],
+        self, spec: ArchSpec, data: SampleData | None, observe: Observer | None, *, fast_forward: bool
     ) -> None:
-        self._env, self._dram, self._spec, self._plan = env, dram, spec, plan
-        self._tensors = tensors
-        self._codes: IntArray | None = None
-        self._spans: list[Span] = []
-        self._product_data = None
-        if plan.product is not None and data is not None:
-            (source,) = plan.inputs
-            self._product_data = ProductData(plan.product, data.engine, tensors[source], data.max_events)
+        self._spec, self._data, self._observe, self._fast_forward = spec, data, observe, fast_forward
+        self._clock = Clock(simpy.Environment())
+        self._memories = _Memories(dict(data.codes) if data else {})
 
-    def run(self) -> Process:
-        """Run until the output is in DRAM."""
-        plan = self._plan
-        writes_blocks = plan.product is not None and not plan.after
-        if plan.product is None:
-            yield from self._timed("load_stall", self._read_input())
-        else:
-            product = ProductRun(
-                self._env,
-                self._dram,
-                self._spec,
-                plan.product,
-                self._product_data,
-                self._spans.append,
-                write_blocks=writes_blocks,
-            )
-            yield from product.run()
-        if self._product_data is not None:
-            self._product_data.stop_on_overflow(plan.name)
-            self._codes = self._product_data.output.reshape(-1)
+    def run(self, plan: LayerPlan) -> LayerRun:
+        """Run one layer until its output is where it belongs."""
+        start = self._clock.now
+        observe = self._observe
+        timeline = Timeline(self._clock, observe and (lambda span: observe(plan.name, span)))
+        counts = Counts()
+        units = Units.of(self._clock, timeline, Dram(self._clock, self._spec.dram, counts), self._spec, counts)
+        product = self._product_data(plan)
+        env = self._clock.env
+        env.run(env.process(self._layer(units, plan, product)))
+        if plan.product is not None:
+            counts.update(array_counts(plan.product))
+            counts.update(requantizer_counts(plan.product, self._spec))
+            for action in plan.product.step.weight_decoding:
+                read_bits = counts["weight_scratchpad", "read_bits"]
+                counts["weight_decoder", action] += read_bits // plan.product.step.weight_memory_bits
         for step in plan.after:
-            yield from self._timed("vector", self._step(step))
-        if not writes_blocks:
-            yield from self._timed("write_stall", self._dram.occupy(plan.output_bits))
-
-    def result(self, start: int, end: int) -> LayerRun:
-        """Return the finished layer."""
-        found = self._product_data
+            counts.update(step.counts)
         return LayerRun(
-            plan=self._plan,
+            plan=plan,
             start_cycle=start,
-            total_cycles=end - start,
-            cycles=split(self._spans, start, end),
-            counts=layer_counts(self._plan, self._spec),
-            output=self._codes,
-            per_pe=found.per_pe if found else None,
-            events=found.events if found else None,
-            array_counts=found.counts if found else None,
+            total_cycles=self._clock.now - start,
+            cycles=timeline.cycles(),
+            counts=Counts({key: count for key, count in counts.items() if count}),
+            output=self._output(plan, product),
+            per_pe=product.per_pe if product else None,
+            events=product.events if product else None,
+            array_counts=product.counts if product else None,
         )
 
-    def _read_input(self) -> Process:
-        for name in dict.fromkeys(self._plan.inputs):
-            yield from self._dram.occupy(self._plan.bits[name])
-        yield self._env.timeout(self._dram.latency_cycles)
-
-    def _step(self, step: ElementwiseStep) -> Process:
-        on_lut = isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")
-        lanes = self._spec.activation_lut.lanes if on_lut else self._spec.vector_unit.lanes
-        yield self._env.timeout(-(-step.operations // lanes))
-        if not self._tensors:
+    def _layer(self, units: Units, plan: LayerPlan, data: ProductData | None) -> Process:
+        yield from self._fetch(units, plan)
+        vector = VectorRun(units, plan)
+        if plan.product is None:
+            yield from vector.run()
             return
-        codes = [self._codes] if self._codes is not None else [self._tensors[name] for name in self._plan.inputs]
-        self._codes = step.compute(*(one[np.newaxis] for one in codes))[0]
+        write_back = units.write_to_dram if plan.output_memory == "dram" else units.write_to_scratchpad
+        product = ProductRun(units, plan.product, data, None if plan.after else write_back)
+        if self._fast_forward:
+            product.at_fold = Periods(units, product).at_fold
+        yield from product.run()
+        if plan.after:
+            yield from vector.run_after_product(plan.bits[plan.product.step.output])
 
-    def _timed(self, kind: str, process: Process) -> Process:
-        begun = int(self._env.now)
-        yield from process
-        self._spans.append(Span(kind, begun, int(self._env.now)))
+    def _fetch(self, units: Units, plan: LayerPlan) -> Process:
+        """Bring inputs that other layers read as well into the activation scratchpad."""
+        if not plan.fetched:
+            return
+        stalling = units.timeline.begin("load_stall")
+        for name in plan.fetched:
+            units.counts["activation_scratchpad", "write_bits"] += plan.bits[name]
+            yield from units.dram.read("fetch", plan.bits[name])
+        yield from units.dram.arrive("fetch")
+        units.timeline.end(stalling)
 
+    def _product_data(self, plan: LayerPlan) -> ProductData | None:
+        if self._data is None:
+            return None
+        for name in plan.fetched:
+            self._memories.activations[name] = self._memories.dram[name]
+        if plan.product is None:
+            return None
+        held = self._memories.held(plan)
+        return ProductData(plan.product, self._data.engine, held, self._data.max_events)
 
-def layer_counts(plan: LayerPlan, spec: ArchSpec) -> Counts:
-    """Count the actions of one layer for one sample: array, memories, requantizer, LUT and vector unit.
-
-    Memory actions count bits. Padding taps are read from the activation scratchpad like other elements.
-    """
-    counts = Counts()
-    held = plan.input_bits
-    if plan.product is not None:
-        counts.update(product_counts(plan.product, spec))
-        held = plan.bits[plan.product.step.output]
-    else:
-        counts["dram", "read_bits"] += held
-    counts["output_scratchpad", "write_bits"] += held
-    for step in plan.after:
-        counts.update(step.counts)
-        counts["output_scratchpad", "read_bits"] += held
-        held = plan.bits[step.output]
-        counts["output_scratchpad", "write_bits"] += held
-    counts["output_scratchpad", "read_bits"] += held
-    counts["dram", "write_bits"] += held
-    return counts
-
-
-def product_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
-    """Count what the array, its operands' memories, the accumulator buffer and the requantizer do."""
-    step, groups = plan.step, plan.step.groups
-    counts = rules(plan.params.dataflow).counts(step.shape, plan.params).scaled(groups)
-    for name, operand in (("activation_scratchpad", plan.activations), ("weight_scratchpad", plan.weights)):
-        loaded = sum(transfer.bits for transfer in operand.transfers)
-        counts["dram", "read_bits"] += loaded
-        counts[name, "write_bits"] += loaded
-        counts[name, "read_bits"] += sum(operand.read_bits)
-    for action in step.weight_decoding:
-        counts["weight_decoder", action] += sum(plan.weights.read_bits) // step.weight_memory_bits
-    if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
-        counts["accumulator_buffer", "write"] += step.outputs
-    counts["accumulator_buffer", "read"] += step.outputs
-    counts.update(step.requantizer_counts(spec.requantizer.scheme))
-    return counts
+    def _output(self, plan: LayerPlan, data: ProductData | None) -> IntArray | None:
+        """Return what the layer wrote, and note it for the layers that read it."""
+        if self._data is None:
+            return None
+        if data is None:
+            codes = self._memories.inputs(plan)
+        else:
+            data.stop_on_overflow(plan.name)
+            codes = [data.output.reshape(-1)]
+            assert plan.product is not None  # noqa: S101  (it has data)
+            self._memories.weights[plan.product.step.weight_name] = data.weights
+        for step in plan.after:
+            codes = [step.compute(*(one[np.newaxis] for one in codes))[0]]
+        self._memories.store(plan, codes[0])
+        return codes[0]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
-import simpy
 
-from hwsim.config.arch import DramSpec, ScratchpadSpec
+from hwsim.config.arch import DramSpec
+from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
+from hwsim.machine.clock import Clock, Process
 from hwsim.network.gather import PADDING
 from hwsim.numerics.formats import IntArray
 
 BITS_PER_BYTE = 8
-Process = Generator[simpy.Event, Any, None]
 
 
 def cycles_for(bits: int, bytes_per_cycle: int) -> int:
@@ -29,34 +28,60 @@ class Dram:
     latencies of successive reads overlap; writes are posted: they are done when the channel has taken them.
     """
 
-    def __init__(self, env: simpy.Environment, spec: DramSpec) -> None:
-        self._env, self._spec = env, spec
-        self._channel = simpy.Resource(env, capacity=1)
+    def __init__(self, clock: Clock, spec: DramSpec, counts: Counts) -> None:
+        self._clock, self._spec, self._counts = clock, spec, counts
+        self._free_from = 0
+        self.requests = 0
 
-    @property
-    def latency_cycles(self) -> int:
-        """Cycles from the end of a read's turn on the channel to its data's arrival."""
-        return self._spec.latency_cycles
+    def read(self, unit: str, bits: int) -> Process:
+        """Return when the channel has transferred the data; ``latency_cycles`` later they are there."""
+        self._counts["dram", "read_bits"] += bits
+        yield from self._occupy(unit, bits)
 
-    def occupy(self, bits: int) -> Process:
-        """Return when the channel has transferred the data."""
-        with self._channel.request() as turn:
-            yield turn
-            yield self._env.timeout(cycles_for(bits, self._spec.bytes_per_cycle))
+    def arrive(self, unit: str) -> Process:
+        """Return when data that the channel has just transferred are there."""
+        yield from self._clock.transfer((unit, "latency"), self._spec.latency_cycles)
+
+    def write(self, unit: str, bits: int) -> Process:
+        """Return when the channel has taken the data."""
+        self._counts["dram", "write_bits"] += bits
+        yield from self._occupy(unit, bits)
+
+    def state(self) -> int:
+        """Return for how many cycles from now the channel is taken."""
+        return max(self._free_from - self._clock.now, 0)
+
+    def skip(self, cycles: int) -> None:
+        """Let cycles pass in which what the channel did repeated itself."""
+        self._free_from += cycles
+
+    def _occupy(self, unit: str, bits: int) -> Process:
+        self.requests += 1
+        begin = max(self._free_from, self._clock.now)
+        self._free_from = begin + cycles_for(bits, self._spec.bytes_per_cycle)
+        yield from self._clock.transfer((unit, "channel", bits), self._free_from - self._clock.now)
 
 
 class Port:
-    """A scratchpad's port on the side of the array; the port on the side of DRAM is another one."""
+    """A port of a scratchpad: transfers pass one after the other, in the order in which they come."""
 
-    def __init__(self, env: simpy.Environment, spec: ScratchpadSpec) -> None:
-        self._env, self._spec = env, spec
-        self._port = simpy.Resource(env, capacity=1)
+    def __init__(self, clock: Clock, bytes_per_cycle: int) -> None:
+        self._clock, self._bytes_per_cycle = clock, bytes_per_cycle
+        self._free_from = 0
 
-    def pass_through(self, bits: int) -> Process:
-        """Return when ``bits`` have passed, in or out."""
-        with self._port.request() as turn:
-            yield turn
-            yield self._env.timeout(cycles_for(bits, self._spec.bytes_per_cycle))
+    def passes(self, bits: int, start: int | None = None) -> int:
+        """Return the cycle in which ``bits`` that come in cycle ``start`` (now, if None) have passed."""
+        begin = max(self._free_from, self._clock.now if start is None else start)
+        self._free_from = begin + cycles_for(bits, self._bytes_per_cycle)
+        return self._free_from
+
+    def state(self) -> int:
+        """Return for how many cycles from now the port is taken."""
+        return max(self._free_from - self._clock.now, 0)
+
+    def skip(self, cycles: int) -> None:
+        """Let cycles pass in which what the port did repeated itself."""
+        self._free_from += cycles
 
 
 class ScratchpadData:
@@ -72,13 +97,24 @@ class ScratchpadData:
         self._codes = np.zeros_like(tensor)
         self._copies = np.zeros(tensor.shape, np.int32)
 
-    def load(self, place: Any) -> None:
-        """Take codes in from DRAM."""
+    @classmethod
+    def filled(cls, tensor: IntArray, padding: int = 0) -> ScratchpadData:
+        """Return the codes of a tensor all of which are there."""
+        held = cls(tensor, padding)
+        held.load(slice(None))
+        return held
+
+    def load(self, place: Any, *, once: bool = False) -> None:
+        """Take codes in from DRAM; with ``once`` only those that are not there yet."""
+        place = self._elements(place)
+        if once and isinstance(place, np.ndarray):
+            place = place[self._copies[place] == 0]
         self._codes[place] = self._dram[place]
         self._copies[place] += 1
 
     def release(self, place: Any) -> None:
         """Give their space back."""
+        place = self._elements(place)
         self._copies[place] -= 1
         self._codes[place] *= self._copies[place] > 0
 
@@ -96,3 +132,11 @@ class ScratchpadData:
             raise CheckFailedError("the array reads operands that no transfer has brought into the scratchpad")
         codes = self._codes[place]
         return np.where(place == PADDING, self._padding, codes) if padded else codes.copy()
+
+    @staticmethod
+    def _elements(place: Any) -> Any:
+        """Return an index of elements without repetitions and padding; a slice has neither."""
+        if not isinstance(place, np.ndarray):
+            return place
+        found = np.unique(place)
+        return found[found != PADDING]

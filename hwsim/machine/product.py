@@ -1,240 +1,283 @@
-"""A matrix product on the machine: loads, folds, requantization and write-back, each a SimPy process."""
+"""A matrix product on the machine: loads, folds, requantization and write-back."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 
 import simpy
 
+from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import Dataflow
-from hwsim.config.arch import ArchSpec
+from hwsim.machine.clock import Process
 from hwsim.machine.data import ProductData
-from hwsim.machine.memory import Dram, Port, Process, ScratchpadData
-from hwsim.machine.timeline import Span
-from hwsim.mapping.plan import GroupFold, OperandPlan, ProductPlan, Transfer
+from hwsim.machine.supply import OperandSupply
+from hwsim.machine.units import Units
+from hwsim.mapping.plan import ProductPlan
+from hwsim.mapping.tiles import Tile, TileFolds
+from hwsim.mapping.tiling import banks
+
+WriteBack = Callable[[int], Process]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Finished sums on their way to the requantizer; ``complete`` happens when the last of them has arrived."""
+    """Finished sums on their way to the requantizer.
 
-    one: GroupFold
-    elements: int
-    complete: simpy.Event
+    They leave the array from cycle ``ready`` on, the last of them in cycle ``complete``. ``begins`` and ``ends`` mark
+    the first and the last block of a tile's outputs, whose size is ``output_bits``.
+    """
+
+    group: int
+    fold: Fold
+    ready: int
+    complete: int
+    begins: bool
+    ends: bool
+    output_bits: int
+
+    @property
+    def kind(self) -> Hashable:
+        """What tells blocks apart that come at different times."""
+        return (self.fold.outputs, self.begins, self.ends, self.output_bits)
+
+    def state(self, now: int) -> Hashable:
+        """Return all that matters for what follows."""
+        return (self.kind, max(self.ready - now, 0), max(self.complete - now, 0))
 
 
-class Operand:
-    """One operand's way from DRAM to the array: a loader that runs ahead of the folds, as far as slots allow."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """When a fold's operands and sums pass the array, in cycles.
 
-    def __init__(
-        self, env: simpy.Environment, dram: Dram, plan: OperandPlan, port: Port, data: ScratchpadData | None
-    ) -> None:
-        self._env, self._dram, self._plan, self._port, self._data = env, dram, plan, port, data
-        self._slots = simpy.Container(env, plan.slots, init=plan.slots) if plan.slots else None
-        self._arrived = {transfer: env.event() for transfer in plan.transfers}
-        self._by_first: dict[int, list[Transfer]] = defaultdict(list)
-        self._by_last: dict[int, list[Transfer]] = defaultdict(list)
-        for transfer in plan.transfers:
-            self._by_first[transfer.first_fold].append(transfer)
-            self._by_last[transfer.last_fold].append(transfer)
-        env.process(self._load())
+    ``activations_read`` and ``weights_read``: the scratchpads have delivered them; ``follows``: another fold's may
+    come; ``ready`` and ``complete``: the first and the last sums are out; ``end``: the array is empty.
+    """
 
-    def ready(self, fold: int) -> simpy.Event:
-        """Happens when everything that a fold is the first to read has arrived."""
-        return self._env.all_of([self._arrived[transfer] for transfer in self._by_first[fold]])
-
-    def feed(self, fold: int) -> simpy.Event:
-        """Happens when the array has read the fold's operands; slots that no later fold reads are free then."""
-        return self._env.process(self._feed(fold))
-
-    def _feed(self, fold: int) -> Process:
-        yield from self._port.pass_through(self._plan.read_bits[fold])
-        if self._slots is None:
-            return
-        for transfer in self._by_last[fold]:
-            if self._data is not None:
-                self._data.release(transfer.place)
-            yield self._slots.put(1)
-
-    def _load(self) -> Process:
-        for transfer in self._plan.transfers:
-            if self._slots is not None:
-                yield self._slots.get(1)
-            yield from self._dram.occupy(transfer.bits)
-            self._env.process(self._arrive(transfer))
-
-    def _arrive(self, transfer: Transfer) -> Process:
-        yield self._env.timeout(self._dram.latency_cycles)
-        if self._data is not None:
-            self._data.load(transfer.place)
-        self._arrived[transfer].succeed()
+    activations_read: int
+    weights_read: int
+    follows: int
+    ready: int
+    complete: int
+    end: int
 
 
 class ProductRun:
-    """The processes of one product.
+    """The processes of one product on one array.
+
+    ``tile_number`` and ``fold_number`` say which fold the array starts next.
 
     Args:
-        env: the clock.
-        dram: shared by loads and write-back.
-        spec: the machine.
+        units: the memories and the requantizer of the array's core.
         plan: the product.
         data: the codes of a run with data, None in a timing run.
-        note: takes the spans of what the units do.
-        write_blocks: whether a block is written to DRAM as soon as it is requantized, or stays in the output
-            scratchpad for the steps that follow.
+        write_back: takes a tile's outputs of so many bits from the output scratchpad to where they belong; None
+            where they stay there for the steps that follow.
     """
 
-    def __init__(
-        self,
-        env: simpy.Environment,
-        dram: Dram,
-        spec: ArchSpec,
-        plan: ProductPlan,
-        data: ProductData | None,
-        note: Callable[[Span], None],
-        *,
-        write_blocks: bool,
-    ) -> None:
-        self._env, self._dram, self._spec, self._plan = env, dram, spec, plan
-        self._data, self._note, self._write_blocks = data, note, write_blocks
-        pads = spec.scratchpads
-        self._activations = Operand(
-            env, dram, plan.activations, Port(env, pads.activations), data.activations if data else None
+    def __init__(self, units: Units, plan: ProductPlan, data: ProductData | None, write_back: WriteBack | None) -> None:
+        self._units, self.plan, self._data, self._write_back = units, plan, data, write_back
+        self._clock, self._timeline = units.clock, units.timeline
+        shared = self._clock, units.dram
+        self.activations = OperandSupply(
+            "activation_scratchpad",
+            *shared,
+            plan.activations,
+            units.activation_port,
+            units.counts,
+            data.activations if data else None,
         )
-        self._weights = Operand(env, dram, plan.weights, Port(env, pads.weights), data.weights if data else None)
-        banks = -(-plan.timing.duration // plan.timing.interval) + 1  # folds in the array at once, one requantized
-        self._banks = simpy.Container(env, banks, init=banks)
-        self._stream = simpy.Resource(env, capacity=1)
-        self._blocks = simpy.Store(env)
-        self._output_port = Port(env, pads.outputs)
-        slots = 2 if pads.outputs.double_buffered else 1
-        self._output_slots = simpy.Container(env, slots, init=slots)
-        is_output_stationary = plan.params.dataflow is Dataflow.OUTPUT_STATIONARY
-        self._fold = self._output_stationary_fold if is_output_stationary else self._streaming_fold
+        self.weights = OperandSupply(
+            "weight_scratchpad",
+            *shared,
+            plan.weights,
+            units.weight_port,
+            units.counts,
+            data.weights if data else None,
+        )
+        timing = plan.tile_timing(plan.grid.tile(0))
+        held = banks(timing.duration, timing.interval)
+        self._banks = simpy.Container(self._clock.env, held, init=held)
+        self._blocks: deque[Block | None] = deque()
+        self._sent = simpy.Container(self._clock.env)
+        self._current: Block | None = None
+        self._output_slots = simpy.Container(self._clock.env, units.output_slots, init=units.output_slots)
+        self._stream_free_from = 0
+        self._is_output_stationary = plan.params.dataflow is Dataflow.OUTPUT_STATIONARY
+        self._stationary, self._streaming = self.weights, self.activations
+        if plan.params.dataflow is Dataflow.INPUT_STATIONARY:
+            self._stationary, self._streaming = self.activations, self.weights
+        self.at_fold: Callable[[], None] = lambda: None
+        """Called when the array could start a fold; it may move on ``tile_number`` or ``fold_number``."""
+        self.tile_number = self.fold_number = 0
 
     def run(self) -> Process:
         """Run all folds; return when the last block has been requantized, and written where blocks are."""
-        finished = self._env.process(self._requantize_all())
-        yield from self._run_folds()
-        yield finished
+        finished = self._clock.env.process(self._requantize_all())
+        while self.tile_number < self.plan.grid.count:
+            yield from self._run_tile()
+        self._send(None)
+        yield from self._clock.until("array done", finished)
 
-    def _run_folds(self) -> Process:
-        plan = self._plan
-        for number, one in enumerate(plan.folds):
-            begun = self._env.now
-            yield self._activations.ready(number) & self._weights.ready(number)
-            self._span("load_stall", begun)
-            if one.fold.first_in_chain:
-                begun = self._env.now
-                yield self._banks.get(1)
-                self._span("write_stall", begun)
-            if self._data is not None:
-                self._data.step_fold(one)
-            free = self._env.event()
-            running = self._env.process(self._fold(number, one, free))
-            if one.ends_group or plan.params.fold_overlap == "none":
-                yield running
-            else:
-                yield self._env.timeout(plan.timing.interval) & free
-            if one.ends_group and plan.timing.tail:
-                begun = self._env.now
-                yield self._env.timeout(plan.timing.tail)
-                self._span("drain", begun)
+    def state(self) -> tuple[Hashable, ...]:
+        """Return what the units hold and for how long they are taken."""
+        now = self._clock.now
+        return (
+            self.activations.state(),
+            self.weights.state(),
+            self._banks.level,
+            self._output_slots.level,
+            tuple(block.state(now) if block else None for block in self._blocks),
+            self._current and self._current.state(now),
+            self._units.output_port.state(),
+            self._units.link.state(),
+            max(self._stream_free_from - now, 0),
+        )
 
-    def _output_stationary_fold(self, number: int, one: GroupFold, free: simpy.Event) -> Process:
-        """Operands enter during fill and compute; the finished sums leave during the drain.
+    def skip(self, cycles: int) -> None:
+        """Let cycles pass in which what happened repeated itself."""
+        self._stream_free_from += cycles
+        for part in (self._units.output_port, self._units.link, self.activations, self.weights):
+            part.skip(cycles)
+        self._blocks = deque(block and _later(block, cycles) for block in self._blocks)
+        self._current = self._current and _later(self._current, cycles)
 
-        ``free`` happens when the scratchpads have delivered all operands: another fold's may follow them.
-        """
-        timing = self._plan.timing
-        feeds = self._activations.feed(number) & self._weights.feed(number)
-        self._env.process(self._pass_on(feeds, free))
-        yield from self._phase("fill", timing.fill)
-        yield from self._phase("compute", timing.compute)
-        yield from self._starve(feeds)
-        complete = self._env.event()
-        self._blocks.put(Block(one, one.fold.outputs, complete))
-        yield from self._phase("drain", timing.drain)
-        complete.succeed()
+    def _run_tile(self) -> Process:
+        self.at_fold()
+        number = self.tile_number
+        tile = self.plan.grid.tile(number)
+        timing, folds = self.plan.tile_timing(tile), self.plan.folds(tile)
+        waiting = self._timeline.begin("load_stall")
+        yield from self.activations.wait(number)
+        yield from self.weights.wait(number)
+        self._timeline.end(waiting)
+        while self.fold_number < folds.count:
+            yield from self._run_fold(tile, folds, timing)
+            self.fold_number += 1
+            if self.fold_number < folds.count:
+                self.at_fold()
+        self.tile_number, self.fold_number = number + 1, 0
 
-    def _streaming_fold(self, number: int, one: GroupFold, free: simpy.Event) -> Process:
+    def _run_fold(self, tile: Tile, folds: TileFolds, timing: FoldTiming) -> Process:
+        fold = folds.fold(self.fold_number)
+        if fold.first_in_chain:
+            waiting = self._timeline.begin("write_stall")
+            yield from self._clock.until("bank", self._banks.get(1))
+            self._timeline.end(waiting)
+        if self._data is not None:
+            self._data.step_fold(tile.group, fold)
+        passage = self._pass(fold, timing)
+        ends_group = False
+        if self.fold_number == folds.count - 1:
+            self.activations.release(self.tile_number, passage.activations_read)
+            self.weights.release(self.tile_number, passage.weights_read)
+            ends_group = self.plan.ends_group(self.tile_number)
+        if fold.last_in_chain:
+            self._send(self._block(tile, folds, fold, passage))
+        next_cycle = max(self._clock.now + timing.interval, passage.follows)
+        if ends_group or self.plan.params.fold_overlap == "none":
+            next_cycle = passage.end
+        if ends_group:
+            self._timeline.add("drain", next_cycle, next_cycle + timing.tail)
+            next_cycle += timing.tail
+        yield from self._clock.pause("array", next_cycle - self._clock.now)
+
+    def _send(self, block: Block | None) -> None:
+        """Pass a block on to the requantizer; None says that there will be no more."""
+        self._blocks.append(block)
+        self._sent.put(1)
+
+    def _block(self, tile: Tile, folds: TileFolds, fold: Fold, passage: Passage) -> Block:
+        first = folds.inners - 1 if folds.is_chained else 0
+        return Block(
+            tile.group,
+            fold,
+            passage.ready,
+            passage.complete,
+            self.fold_number == first,
+            self.fold_number == folds.count - 1,
+            self.plan.output_bits(tile),
+        )
+
+    def _pass(self, fold: Fold, timing: FoldTiming) -> Passage:
+        return self._keep_outputs(fold, timing) if self._is_output_stationary else self._stream(fold, timing)
+
+    def _keep_outputs(self, fold: Fold, timing: FoldTiming) -> Passage:
+        """Operands enter during fill and compute; the finished sums leave during the drain."""
+        now, timeline = self._clock.now, self._timeline
+        activations = self.activations.feed(self.plan.activations.read_bits(fold))
+        weights = self.weights.feed(self.plan.weights.read_bits(fold))
+        computing, computed = now + timing.fill, now + timing.fill + timing.compute
+        finished = max(computed, activations, weights)
+        end = finished + timing.drain
+        timeline.add("fill", now, computing)
+        timeline.add("compute", computing, computed)
+        timeline.add("load_stall", computed, finished)
+        timeline.add("drain", finished, end)
+        return Passage(activations, weights, max(activations, weights), finished, end, end)
+
+    def _stream(self, fold: Fold, timing: FoldTiming) -> Passage:
         """The stationary operand enters during the fill, the other one streams; sums leave from 2 rows on.
 
-        ``free`` happens when the stream begins: the second set of registers can take another stationary operand.
+        One stream follows the other; when it begins, the second set of registers can take another stationary operand.
         """
-        timing = self._plan.timing
-        is_weight_stationary = self._plan.params.dataflow is Dataflow.WEIGHT_STATIONARY
-        stationary, streaming = self._activations, self._weights
-        if is_weight_stationary:
-            stationary, streaming = streaming, stationary
-        loading = stationary.feed(number)
-        yield from self._phase("fill", timing.fill)
-        yield from self._starve(loading)
-        complete = self._env.event()
-        with self._stream.request() as turn:  # one stream after the other
-            yield turn
-            free.succeed()
-            if one.fold.last_in_chain:
-                self._env.process(self._announce(Block(one, one.fold.outputs, complete), timing.fill))
-            feeding = streaming.feed(number)
-            yield from self._phase("compute", timing.compute)
-            yield from self._starve(feeding)
-        yield from self._phase("drain", timing.drain)
-        self._env.process(self._complete(complete, timing.tail))
-
-    def _pass_on(self, source: simpy.Event, target: simpy.Event) -> Process:
-        yield source
-        target.succeed()
-
-    def _announce(self, block: Block, delay: int) -> Process:
-        yield self._env.timeout(delay)
-        yield self._blocks.put(block)
-
-    def _complete(self, event: simpy.Event, delay: int) -> Process:
-        yield self._env.timeout(delay)
-        event.succeed()
-
-    def _phase(self, kind: str, cycles: int) -> Process:
-        begun = self._env.now
-        yield self._env.timeout(cycles)
-        self._span(kind, begun)
-
-    def _starve(self, feeds: simpy.Event) -> Process:
-        """Wait for operands that the scratchpad's port has not delivered in time."""
-        begun = self._env.now
-        yield feeds
-        self._span("load_stall", begun)
+        now, timeline, plan = self._clock.now, self._timeline, self.plan
+        bits = plan.weights.read_bits(fold), plan.activations.read_bits(fold)
+        stationary_bits, streaming_bits = bits if self._stationary is self.weights else bits[::-1]
+        filled = now + timing.fill
+        stationary = self._stationary.feed(stationary_bits)
+        loaded = max(filled, stationary)
+        begin = max(loaded, self._stream_free_from)
+        streaming = self._streaming.feed(streaming_bits, begin)
+        streamed = begin + timing.compute
+        self._stream_free_from = max(streamed, streaming)
+        end = self._stream_free_from + timing.drain
+        timeline.add("fill", now, filled)
+        timeline.add("load_stall", filled, loaded)
+        timeline.add("compute", begin, streamed)
+        timeline.add("load_stall", streamed, self._stream_free_from)
+        timeline.add("drain", self._stream_free_from, end)
+        weights, activations = (stationary, streaming) if self._stationary is self.weights else (streaming, stationary)
+        return Passage(activations, weights, begin, begin + timing.fill, end + timing.tail, end)
 
     def _requantize_all(self) -> Process:
-        chains = sum(one.fold.last_in_chain for one in self._plan.folds)
-        leaving = []
-        for _ in range(chains):
-            block = yield self._blocks.get()
-            bits = block.elements * self._plan.step.output_format.bits
-            if self._write_blocks:
-                yield self._output_slots.get(1)
-            begun = self._env.now
-            lanes = self._env.timeout(-(-block.elements // self._spec.requantizer.lanes))
-            stored = self._env.process(self._output_port.pass_through(bits))
-            yield lanes & stored & block.complete
-            self._span("requantize", begun)
-            if self._data is not None:
-                self._data.requantize(block.one)
-            yield self._banks.put(1)
-            leaving.append(self._env.process(self._leave(bits)))
-        yield self._env.all_of(leaving)
+        clock, spec = self._clock, self._units.spec.requantizer
+        while True:
+            yield from clock.until(("requantizer", "block"), self._sent.get(1))
+            self._current = self._blocks.popleft()
+            if self._current is None:
+                break
+            yield from clock.pause(("requantizer", "ready"), max(self._current.ready - clock.now, 0))
+            if self._write_back is not None and self._current.begins:
+                yield from clock.until(("requantizer", "slot"), self._output_slots.get(1))
+            yield from self._requantize(self._current)
+        yield from clock.pause(("requantizer", "last"), spec.pipeline_cycles)
+        yield from clock.until("written", self._output_slots.get(self._output_slots.capacity))
 
-    def _leave(self, bits: int) -> Process:
-        """Pass the pipeline, then go to DRAM or stay in the output scratchpad."""
-        yield from self._phase("requantize", self._spec.requantizer.pipeline_cycles)
-        if not self._write_blocks:
-            return
-        begun = self._env.now
-        yield from self._dram.occupy(bits)
-        self._span("write_stall", begun)
-        yield self._output_slots.put(1)
+    def _requantize(self, block: Block) -> Process:
+        clock, spec = self._clock, self._units.spec.requantizer
+        bits = block.fold.outputs * self.plan.step.output_format.bits
+        self._units.counts["output_scratchpad", "write_bits"] += bits
+        through_lanes = clock.now - (-block.fold.outputs // spec.lanes)
+        done = max(through_lanes, self._units.output_port.passes(bits), block.complete)
+        self._timeline.add("requantize", clock.now, done + spec.pipeline_cycles)
+        yield from clock.pause(("requantizer", "lanes"), done - clock.now)
+        if self._data is not None:
+            self._data.requantize(block.group, block.fold)
+        self._banks.put(1)
+        self._current = None
+        if block.ends and self._write_back is not None:
+            clock.env.process(self._leave(block.output_bits, self._write_back))
 
-    def _span(self, kind: str, begun: float) -> None:
-        self._note(Span(kind, int(begun), int(self._env.now)))
+    def _leave(self, bits: int, write_back: WriteBack) -> Process:
+        """Pass the pipeline, then leave the output scratchpad."""
+        yield from self._clock.pause(("write-back", "pipeline", bits), self._units.spec.requantizer.pipeline_cycles)
+        stalling = self._timeline.begin("write_stall")
+        yield from write_back(bits)
+        self._timeline.end(stalling)
+        self._output_slots.put(1)
+
+
+def _later(block: Block, cycles: int) -> Block:
+    return replace(block, ready=block.ready + cycles, complete=block.complete + cycles)

@@ -1,64 +1,56 @@
-"""Plans layers for a machine: residency of operands in scratchpads, transfers in the order of the folds."""
+"""Plans a network for a machine: what stays on the chip, how each product is cut into tiles."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from hwsim.array.dataflows import rules
 from hwsim.array.params import ArrayShape
-from hwsim.config.arch import ScratchpadSpec, ScratchpadsSpec
-from hwsim.errors import ConfigError
-from hwsim.mapping.plan import GroupFold, LayerPlan, OperandPlan, ProductPlan, Transfer
-from hwsim.network.gather import PADDING
-from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
+from hwsim.config.arch import ArchSpec, LayerMappingSpec, ScratchpadSpec
+from hwsim.errors import ConfigError, did_you_mean
+from hwsim.mapping.chains import Chain, chain_steps, stored_names
+from hwsim.mapping.plan import LayerPlan, ProductPlan
+from hwsim.mapping.residency import Candidate, Kept, choose_kept
+from hwsim.mapping.tiles import Region, fold_axes
+from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space, TilingSearch
+from hwsim.network.steps import ProductStep, Step
 
-BITS_PER_BYTE = 8
+SEARCHED = LayerMappingSpec()
 
 
-def plan_network(
-    steps: Sequence[Step],
-    params: Mapping[str, ArrayShape],
-    scratchpads: ScratchpadsSpec,
-    *,
-    bits: Mapping[str, int],
-    outputs: Collection[str],
-) -> tuple[LayerPlan, ...]:
-    """Return the layers in order; a layer is a matrix product, or another step, with the steps fused after it.
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkSteps:
+    """A lowered network to be planned.
 
-    A step is fused if its one input is what the layer has computed so far and nothing else wants that tensor: then
-    it stays in the scratchpad, and never goes to DRAM.
+    ``params`` is the array of each product by step name, ``bits`` the size of every activation tensor; ``outputs``
+    are wanted in DRAM at the end.
+    """
 
-    Args:
-        steps: the lowered network, each step after those whose outputs it reads.
-        params: the array of each matrix product, by step name.
-        scratchpads: capacities.
-        bits: size of every activation tensor.
-        outputs: of the network, to be found in DRAM at the end.
+    steps: Sequence[Step]
+    params: Mapping[str, ArrayShape]
+    bits: Mapping[str, int]
+    outputs: Collection[str]
+
+
+def plan_network(network: NetworkSteps, spec: ArchSpec) -> tuple[LayerPlan, ...]:
+    """Return the layers in order.
 
     Raises:
-        ConfigError: one line for each operand that does not fit its scratchpad, with demand, capacity and levers.
+        ConfigError: one line for each operand that does not fit its memory, with demand, capacity and levers, and for
+            each layer that ``mapping.layers`` names and the network does not have.
     """
-    layers: list[LayerPlan] = []
-    problems: list[str] = []
-    homes = _homes(steps)
-    for head, after in _chains(steps, homes, outputs):
-        product, others = (head, after) if isinstance(head, ProductStep) else (None, [head, *after])
+    chains = chain_steps(
+        network.steps,
+        outputs=network.outputs,
+        bits=network.bits,
+        capacity_bits=spec.scratchpads.outputs.capacity_bytes * BITS_PER_BYTE,
+    )
+    planner = _Planner(chains, network, spec)
+    problems = [*planner.unknown_layers(), *planner.too_large_for_dram()]
+    layers = []
+    for number in range(len(chains)):
         try:
-            layer = LayerPlan(
-                name=head.name,
-                product=plan_product(product, params[product.name], scratchpads) if product else None,
-                after=tuple(step for step in others if isinstance(step, ElementwiseStep)),
-                inputs=tuple(homes[name] for name in head.inputs),
-                output=after[-1].output if after else head.output,
-                bits=bits,
-            )
-            _check_outputs(layer, scratchpads.outputs)
-            layers.append(layer)
+            layers.append(planner.layer(number))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -66,172 +58,172 @@ def plan_network(
     return tuple(layers)
 
 
-def _homes(steps: Sequence[Step]) -> dict[str, str]:
-    """Return for every tensor the one in whose place it lies: another where steps only give it another shape."""
-    homes: dict[str, str] = {}
-    for step in steps:
-        for name in step.inputs:
-            homes.setdefault(name, name)
-        homes[step.output] = homes[step.inputs[0]] if isinstance(step, MoveStep) else step.output
-    return homes
+class _Planner:
+    """The layers of one network on one machine."""
 
+    def __init__(self, chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec) -> None:
+        self._chains, self._network, self._spec = chains, network, spec
+        self._outputs = stored_names(network.steps, network.outputs)
+        self._makers = {chain.output: number for number, chain in enumerate(chains)}
+        self._readers: dict[str, list[int]] = {}
+        for number, chain in enumerate(chains):
+            for name in dict.fromkeys(chain.inputs):
+                self._readers.setdefault(name, []).append(number)
+        self._weight_readers: dict[str, list[int]] = {}
+        for number, chain in enumerate(chains):
+            if chain.product is not None and chain.product.weight_name:
+                self._weight_readers.setdefault(chain.product.weight_name, []).append(number)
+        self._activations = self._kept(self._activation_candidates(), spec.scratchpads.activations, self._row_bits)
+        self._weights = self._kept(self._weight_candidates(), spec.scratchpads.weights, self._column_bits)
 
-def _chains(
-    steps: Sequence[Step], homes: Mapping[str, str], outputs: Collection[str]
-) -> list[tuple[Step, list[ElementwiseStep]]]:
-    """Return each layer's first step with those fused after it; a mere change of shape makes no layer."""
-    working = [step for step in steps if not isinstance(step, MoveStep)]
-    wanted = Counter(homes[name] for step in working for name in dict.fromkeys(step.inputs))
-    wanted.update(homes[name] for name in outputs)
-    chains: list[tuple[Step, list[ElementwiseStep]]] = []
-    ends: dict[str, list[ElementwiseStep]] = {}
-    for step in working:
-        source = homes[step.inputs[0]]
-        is_fused = isinstance(step, ElementwiseStep) and len(step.inputs) == 1 and wanted[source] == 1
-        if is_fused and source in ends:
-            assert isinstance(step, ElementwiseStep)  # noqa: S101  (see above)
-            after = ends.pop(source)
-            after.append(step)
-        else:
-            after = []
-            chains.append((step, after))
-        ends[step.output] = after
-    return chains
+    def layer(self, number: int) -> LayerPlan:
+        """Plan one layer.
 
-
-def plan_product(step: ProductStep, params: ArrayShape, scratchpads: ScratchpadsSpec) -> ProductPlan:
-    """Cut a matrix product into folds and choose how its operands reach the array.
-
-    Raises:
-        ConfigError: one line for each operand whose slice for one fold does not fit a slot of its scratchpad.
-    """
-    dataflow = rules(params.dataflow)
-    in_group = list(dataflow.folds(step.shape, params))
-    folds = tuple(GroupFold(group, fold, fold is in_group[-1]) for group in range(step.groups) for fold in in_group)
-    activations = _Operand("activations", step.name, scratchpads.activations, step.activation_format.bits)
-    weights = _Operand("weights", step.name, scratchpads.weights, step.weight_memory_bits)
-    plans: list[OperandPlan] = []
-    problems: list[str] = []
-    for operand, uses in ((activations, _activation_uses(step, folds)), (weights, _weight_uses(step, folds))):
-        try:
-            plans.append(operand.plan(*uses))
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return ProductPlan(step, params, dataflow.timing(step.shape, params), folds, *plans)
-
-
-class _Operand:
-    """One operand of a product and the scratchpad that holds it."""
-
-    def __init__(self, name: str, layer: str, scratchpad: ScratchpadSpec, bits: int) -> None:
-        self._name, self._layer, self._scratchpad, self._bits = name, layer, scratchpad, bits
-
-    def plan(self, uses: list[tuple[Any, Any, int]], elements: int, reads: list[int]) -> OperandPlan:
-        """Keep the whole operand if it fits, else stream it slice by slice.
-
-        Args:
-            uses: for each fold a key of its slice, the slice's place in the tensor, its number of elements.
-            elements: of the whole operand.
-            reads: elements that each fold reads from the scratchpad.
+        Raises:
+            ConfigError: it does not fit.
         """
-        read_bits = tuple(count * self._bits for count in reads)
-        capacity_bits = self._scratchpad.capacity_bytes * BITS_PER_BYTE
-        if elements * self._bits <= capacity_bits:
-            return OperandPlan(tuple(self._resident(uses, elements)), None, read_bits)
-        slots = 2 if self._scratchpad.double_buffered else 1
-        demand = max(count for _, _, count in uses) * self._bits
-        if demand > capacity_bits // slots:
-            raise ConfigError(self._too_large(demand, slots))
-        return OperandPlan(tuple(self._streamed(uses)), slots, read_bits)
+        chain, kept = self._chains[number], self._activations.names
+        fetched = tuple(
+            name for name in dict.fromkeys(chain.inputs) if name in kept and self._is_brought_by(name, number)
+        )
+        layer = LayerPlan(
+            name=chain.name,
+            product=None,
+            after=chain.after,
+            inputs=chain.inputs,
+            output=chain.output,
+            bits=self._network.bits,
+            on_chip=kept.intersection(chain.inputs),
+            fetched=fetched,
+            output_memory="scratchpad" if chain.output in kept else "dram",
+            released=tuple(name for name in kept if self._readers[name][-1] == number),
+        )
+        if chain.product is None:
+            return replace(layer, pieces=self._pieces(layer))
+        return replace(layer, product=self._product(number, chain.product))
 
-    def _resident(self, uses: list[tuple[Any, Any, int]], elements: int) -> Iterator[Transfer]:
-        """Bring each element with the first fold that reads it."""
-        last = len(uses) - 1
-        seen: set[Any] = set()
-        arrived = np.zeros(elements, np.bool_)
-        for number, (key, place, count) in enumerate(uses):
-            if key in seen:
+    def unknown_layers(self) -> Iterator[str]:
+        """Yield what is wrong with the names in ``mapping.layers``."""
+        names = [chain.name for chain in self._chains if chain.product is not None]
+        for name in self._spec.mapping.layers:
+            if name not in names:
+                close = did_you_mean(name, names)
+                yield f"mapping.layers.{name}: no such matrix product; allowed: {', '.join(names)}{close}"
+
+    def too_large_for_dram(self) -> Iterator[str]:
+        """Yield a line if weights and activations do not fit the DRAM."""
+        weights = {
+            chain.product.weight_name or chain.name: chain.product.weights.size * chain.product.weight_memory_bits
+            for chain in self._chains
+            if chain.product is not None
+        }
+        stored = (set(self._makers) | set(self._readers)) - self._activations.names
+        demand = sum(weights.values()) + sum(self._network.bits[name] for name in stored)
+        capacity = self._spec.dram.capacity_bytes
+        if demand > capacity * BITS_PER_BYTE:
+            yield (
+                f"weights and activations need {-(-demand // BITS_PER_BYTE)} bytes of DRAM; it has {capacity}; "
+                "levers: dram.capacity_bytes, fewer bits"
+            )
+
+    def _is_brought_by(self, name: str, number: int) -> bool:
+        return name not in self._makers and self._readers[name][0] == number
+
+    def _kept(self, candidates: Iterable[Candidate], scratchpad: ScratchpadSpec, streams: Sequence[int]) -> Kept:
+        chosen = candidates if self._spec.mapping.keep_on_chip else ()
+        return choose_kept(chosen, scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
+
+    def _activation_candidates(self) -> Iterator[Candidate]:
+        """Yield what layers make and others read, and network inputs that several layers read; outputs leave."""
+        for name, readers in self._readers.items():
+            made = self._makers.get(name)
+            if name in self._outputs or (made is None and len(readers) == 1):
                 continue
-            seen.add(key)
-            if isinstance(place, np.ndarray):  # slices of activations share elements where windows overlap
-                fresh = place[~arrived[place]]
-                arrived[fresh] = True
-                if fresh.size:
-                    yield Transfer(fresh, fresh.size * self._bits, number, last)
-            else:
-                yield Transfer(place, count * self._bits, number, last)
+            first = readers[0] if made is None else made
+            saves = len(readers) - 1 if made is None else len(readers) + 1
+            yield Candidate(name, self._network.bits[name], first, readers[-1], saves, tuple(readers))
 
-    def _streamed(self, uses: list[tuple[Any, Any, int]]) -> Iterator[Transfer]:
-        """Bring a slice whenever it is another one than the fold before read."""
-        for _, run in groupby(enumerate(uses), key=lambda use: use[1][0]):
-            folds = list(run)
-            first, (_, place, count) = folds[0]
-            yield Transfer(place, count * self._bits, first, folds[-1][0])
+    def _weight_candidates(self) -> Iterator[Candidate]:
+        """Yield weights that several products read."""
+        for name, readers in self._weight_readers.items():
+            step = self._chains[readers[0]].product
+            if step is not None and len(readers) > 1:
+                bits = step.weights.size * step.weight_memory_bits
+                yield Candidate(name, bits, readers[0], readers[-1], len(readers) - 1, tuple(readers))
 
-    def _too_large(self, demand_bits: int, slots: int) -> str:
-        half = "half of it, as it is double-buffered" if slots == 2 else "all of it"
-        return (
-            f"layer {self._layer}: one fold's {self._name} need {-(-demand_bits // BITS_PER_BYTE)} bytes; the "
-            f"scratchpad for {self._name} has {self._scratchpad.capacity_bytes} ({half}); levers: "
-            f"scratchpads.{self._name}.capacity_bytes, fewer bits, another dataflow, fewer rows or columns"
+    @property
+    def _row_bits(self) -> list[int]:
+        """For each layer the activations of one fold's rows, as many times as there are slots; no more than all."""
+        return [self._slots_of(chain, self._spec.scratchpads.activations, "out_rows") for chain in self._chains]
+
+    @property
+    def _column_bits(self) -> list[int]:
+        """For each layer the weights of one fold's columns."""
+        return [self._slots_of(chain, self._spec.scratchpads.weights, "out_cols") for chain in self._chains]
+
+    def _slots_of(self, chain: Chain, scratchpad: ScratchpadSpec, axis: str) -> int:
+        step = chain.product
+        if step is None:
+            return 0
+        params = self._network.params[step.name]
+        width = step.activation_format.bits if axis == "out_rows" else step.weight_memory_bits
+        lines = next((one.step for one in fold_axes(params) if one.name == axis), params.cols)
+        size = min(lines, getattr(step.shape, axis)) * step.shape.depth * width
+        whole = self._network.bits[chain.inputs[0]] if axis == "out_rows" else step.weights.size * width
+        return min(size * _slots(scratchpad), whole)
+
+    def _product(self, number: int, step: ProductStep) -> ProductPlan:
+        spec, chain = self._spec, self._chains[number]
+        pads = spec.scratchpads
+        is_kept = step.weight_name in self._weights.names
+        own = step.weights.size * step.weight_memory_bits if is_kept else 0
+        space = Space(
+            activations=_memory("activations", pads.activations, self._activations.used_bits[number]),
+            weights=_memory("weights", pads.weights, self._weights.used_bits[number] - own),
+            outputs=_memory("outputs", pads.outputs, 0),
+            accumulator_bits=spec.accumulator_buffer.capacity_bytes * BITS_PER_BYTE,
+            sum_bits=_sum_bits(spec),
+            dram_bits_per_cycle=spec.dram.bytes_per_cycle * BITS_PER_BYTE,
+            dram_latency_cycles=spec.dram.latency_cycles,
+            activations_on_chip=chain.inputs[0] in self._activations.names,
+            weights_on_chip=is_kept and self._weight_readers[step.weight_name][0] != number,
+            whole_outputs=bool(chain.after),
+            writes_dram=chain.output not in self._activations.names,
         )
+        search = TilingSearch(step, self._network.params[step.name], Region.whole(step.shape), space)
+        return search.best(spec.mapping.objective, spec.mapping.layers.get(step.name, SEARCHED))
+
+    def _pieces(self, layer: LayerPlan) -> int:
+        """Return in how many parts a layer without a product passes the output scratchpad.
+
+        Raises:
+            ConfigError: not even one value for each lane fits a slot.
+        """
+        scratchpad, lanes = self._spec.scratchpads.outputs, self._spec.vector_unit.lanes
+        demand = max(layer.dram_input_bits, *(layer.bits[step.output] for step in layer.after))
+        if demand <= scratchpad.capacity_bytes * BITS_PER_BYTE:
+            return 1
+        slot = scratchpad.capacity_bytes * BITS_PER_BYTE // _slots(scratchpad)
+        widest = max(-(-layer.bits[step.output] // max(step.outputs, 1)) for step in layer.after)
+        if slot < lanes * widest:
+            raise ConfigError(
+                f"layer {layer.name}: one value for each of {lanes} lanes needs {-(-lanes * widest // BITS_PER_BYTE)} "
+                f"bytes; a slot of the scratchpad for outputs has {slot // BITS_PER_BYTE}; levers: "
+                "scratchpads.outputs.capacity_bytes, vector_unit.lanes"
+            )
+        return -(-demand // slot)
 
 
-def _activation_uses(
-    step: ProductStep, folds: Sequence[GroupFold]
-) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
-    """Return for each fold (key, distinct input elements, their number); the input's size; elements read."""
-    known: dict[Any, np.ndarray] = {}
-    uses, reads = [], []
-    for one in folds:
-        key = (one.group, one.fold.out_rows.start, one.fold.depth.start)
-        window = step.gather.indices(one.group, one.fold.out_rows, one.fold.depth)
-        if key not in known:
-            distinct = np.unique(window)
-            known[key] = distinct[distinct != PADDING]
-        uses.append((key, known[key], known[key].size))
-        reads.append(window.size)
-    return uses, max(int(place.max(initial=-1)) for place in known.values()) + 1, reads
+def _sum_bits(spec: ArchSpec) -> int:
+    """Return the width of a sum, of integers or of floats."""
+    floats = spec.array.float_formats
+    return spec.array.accumulator_bits if floats is None else floats[1].bits
 
 
-def _weight_uses(step: ProductStep, folds: Sequence[GroupFold]) -> tuple[list[tuple[Any, Any, int]], int, list[int]]:
-    """Return for each fold (key, slice of (groups, depth, out_cols), elements); the tensor's size; elements read."""
-    uses, reads = [], []
-    for one in folds:
-        place = (one.group, one.fold.depth, one.fold.out_cols)
-        count = _length(one.fold.depth) * _length(one.fold.out_cols)
-        uses.append(((one.group, one.fold.depth.start, one.fold.out_cols.start), place, count))
-        reads.append(count)
-    return uses, step.weights.size, reads
+def _slots(scratchpad: ScratchpadSpec) -> int:
+    return 2 if scratchpad.double_buffered else 1
 
 
-def _length(piece: slice) -> int:
-    return int(piece.stop - piece.start)
-
-
-def _check_outputs(layer: LayerPlan, scratchpad: ScratchpadSpec) -> None:
-    """Refuse outputs that do not fit: all of them where later steps wait for them, else one block at a time.
-
-    Raises:
-        ConfigError: they do not; names demand, capacity and levers.
-    """
-    sizes = [layer.bits[step.output] for step in layer.after]
-    slots, what = 1, "its outputs need"
-    if layer.product is not None and layer.after:
-        sizes.append(layer.bits[layer.product.step.output])
-    elif layer.product is None:
-        sizes.append(layer.input_bits)
-    else:
-        width = layer.product.step.output_format.bits
-        sizes = [one.fold.outputs * width for one in layer.product.folds]
-        slots, what = (2 if scratchpad.double_buffered else 1), "the outputs of one fold need"
-    demand = -(-max(sizes, default=0) // BITS_PER_BYTE)
-    if demand > scratchpad.capacity_bytes // slots:
-        half = "half of it, as it is double-buffered" if slots == 2 else "all of it"
-        raise ConfigError(
-            f"layer {layer.name}: {what} {demand} bytes; the scratchpad for outputs has "
-            f"{scratchpad.capacity_bytes} ({half}); levers: scratchpads.outputs.capacity_bytes, fewer bits, "
-            "another dataflow"
-        )
+def _memory(name: str, scratchpad: ScratchpadSpec, taken_bits: int) -> Memory:
+    bits = scratchpad.capacity_bytes * BITS_PER_BYTE - taken_bits
+    return Memory(name, bits, _slots(scratchpad), scratchpad.capacity_bytes)

@@ -32,6 +32,11 @@ class Gather(ABC):
         """Return how many different elements a part of the table names, padding left out."""
 
     @property
+    def groups_are_alike(self) -> bool:
+        """Whether every group names as many elements in the same places of its table."""
+        return True
+
+    @property
     def all_rows(self) -> slice:
         """Every row."""
         return slice(0, self.out_rows)
@@ -44,6 +49,8 @@ class Gather(ABC):
     @property
     def elements(self) -> int:
         """Different elements that each group names, added up."""
+        if self.groups_are_alike:
+            return self.groups * self.distinct(0, self.all_rows, self.all_depth)
         return sum(self.distinct(group, self.all_rows, self.all_depth) for group in range(self.groups))
 
 
@@ -72,6 +79,11 @@ class ExplicitGather(Gather):
     """A gather that is given as a table."""
 
     table: IntArray
+
+    @property
+    def groups_are_alike(self) -> bool:
+        """A single group is like itself."""
+        return self.groups == 1
 
     @property
     def groups(self) -> int:  # type: ignore[override]

@@ -66,7 +66,8 @@ def test_all_wrong_overrides_are_named_by_key() -> None:
     ]
     assert problems_of(apply_overrides, edge16, {"array.row": 1, "dram": 3}) == [
         "array.row: unknown key; did you mean 'array.rows'?",
-        "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles",
+        "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles, "
+        "dram.capacity_bytes",
     ]
 
 
@@ -93,7 +94,8 @@ def test_a_setting_may_correct_a_file(chip: Write) -> None:
         ("arry.rows=3", "arry.rows: unknown key; did you mean 'array.rows'?"),
         (
             "dram=3",
-            "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles",
+            "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles, "
+            "dram.capacity_bytes",
         ),
         (
             "dram.type=[",

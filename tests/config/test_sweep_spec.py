@@ -82,7 +82,7 @@ def test_the_number_of_points_is_known_without_making_them(lists: list[list[int]
         (
             "dram: [3]",
             "5:5: axes[0].dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, "
-            "dram.latency_cycles",
+            "dram.latency_cycles, dram.capacity_bytes",
         ),
         (
             "array.overflow: [warp]",

@@ -35,12 +35,16 @@ def test_the_array_never_waits_when_everything_is_at_hand(
 
 @pytest.mark.parametrize(("dataflow", "fold_overlap"), DATAFLOW_OVERLAPS)
 def test_only_the_first_load_and_the_last_write_lie_outside(dataflow: str, fold_overlap: str) -> None:
-    """One cycle each on the DRAM channel for the first activations and weights, one for the last outputs."""
+    """One cycle on the DRAM channel for the first weights, in the first layer another for activations; then they stay.
+
+    One cycle for the last outputs on their way to the activation scratchpad, or to DRAM in the end.
+    """
     spec = machine(IDEAL, rows=4, cols=4, dataflow=dataflow, fold_overlap=fold_overlap)
     for one in run_timing(spec, LAYERS):
         assert one.plan.product is not None
-        assert one.total_cycles == one.plan.product.array_cycles + 3
-        assert (one.cycles["load_stall"], one.cycles["write_stall"]) == (2, 1)
+        loads = 2 if one.plan.name == "plain" else 1
+        assert one.total_cycles == one.plan.product.array_cycles + loads + 1
+        assert (one.cycles["load_stall"], one.cycles["write_stall"]) == (loads, 1)
 
 
 @pytest.mark.parametrize(

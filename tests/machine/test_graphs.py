@@ -18,7 +18,7 @@ from hwsim.execute.integer import run_integer
 from hwsim.execute.liveness import last_reads
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.mapping.plan import LayerPlan
-from hwsim.mapping.planner import plan_network
+from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.operators.elementwise import Rectify
 from hwsim.network.steps import ElementwiseStep, Step
 from hwsim.quantize.fuse import fuse
@@ -61,7 +61,7 @@ def plan(
 ) -> tuple[LayerPlan, ...]:
     bits = {name: INT8_BITS * elements for name, elements in inputs.items()}
     bits |= {step.output: INT8_BITS * step.outputs for step in steps}
-    return plan_network(steps, params, spec.scratchpads, bits=bits, outputs=outputs)
+    return plan_network(NetworkSteps(steps, params, bits, outputs), spec)
 
 
 def summary(layers: Sequence[LayerPlan]) -> list[tuple[str, tuple[str, ...], list[str], str]]:
@@ -117,7 +117,8 @@ def test_branches_meet_on_the_machine_as_without_its_clock() -> None:
     compiled, steps = branches()
     runs = run_both(steps, compiled, ["flat"], x=np.random.default_rng(0).integers(-128, 128, 72))
     assert len(np.unique(runs[-1].output)) > 10
-    assert runs[-1].counts["dram", "read_bits"] == 2 * 144 * 8
+    assert runs[-1].counts["dram", "read_bits"] == 0
+    assert runs[-1].counts["activation_scratchpad", "read_bits"] == 2 * 144 * 8
     assert runs[-1].counts["vector_unit", "add"] == 144
 
 

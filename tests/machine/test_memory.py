@@ -7,11 +7,14 @@ import pytest
 import simpy
 from small_networks import conv, machine, run_data, run_shadow, workload
 
-from hwsim.config.arch import DramSpec, ScratchpadSpec
+from hwsim.config.arch import DramSpec
+from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
-from hwsim.machine import data
+from hwsim.machine import machine as whole_machine
+from hwsim.machine.clock import Clock, Process
 from hwsim.machine.memory import Dram, Port, ScratchpadData, cycles_for
-from hwsim.mapping.planner import _Operand
+from hwsim.mapping.operands import ActivationTiles
+from hwsim.mapping.tiles import Place
 
 
 @pytest.mark.parametrize(("bits", "cycles"), [(0, 0), (1, 1), (64, 1), (65, 2), (640, 10)])
@@ -20,27 +23,41 @@ def test_a_begun_cycle_is_a_cycle(bits: int, cycles: int) -> None:
 
 
 def test_requests_queue_for_the_one_channel() -> None:
-    env = simpy.Environment()
-    dram = Dram(env, DramSpec(bytes_per_cycle=2, latency_cycles=50))
+    clock, counts = Clock(simpy.Environment()), Counts()
+    dram = Dram(clock, DramSpec(bytes_per_cycle=2, latency_cycles=50), counts)
     ends = []
 
-    def request(bytes_wanted: int) -> object:
-        yield from dram.occupy(8 * bytes_wanted)
-        ends.append(env.now)
+    def request(bytes_wanted: int) -> Process:
+        yield from dram.read("test", 8 * bytes_wanted)
+        ends.append(clock.now)
 
     for size in (6, 2, 5):
-        env.process(request(size))  # type: ignore[arg-type]
-    env.run()
+        clock.env.process(request(size))
+    clock.env.run()
     assert ends == [3, 4, 7]
+    assert counts["dram", "read_bits"] == 8 * 13
 
 
 def test_a_port_passes_one_transfer_after_the_other() -> None:
-    env = simpy.Environment()
-    port = Port(env, ScratchpadSpec(bytes_per_cycle=4))
-    for _ in range(3):
-        env.process(port.pass_through(8 * 6))
-    env.run()
-    assert env.now == 6
+    port = Port(Clock(simpy.Environment()), bytes_per_cycle=4)
+    assert [port.passes(8 * 6) for _ in range(3)] == [2, 4, 6]
+    assert port.passes(8 * 6, start=10) == 12
+
+
+def test_a_slow_wait_shrinks_while_cycles_are_skipped() -> None:
+    """A transfer of 100 cycles; after 10 of them 60 are skipped, and 30 are left."""
+    clock = Clock(simpy.Environment())
+    ends = []
+
+    def transfer() -> Process:
+        yield from clock.transfer("test", 100)
+        ends.append((clock.now, clock.env.now))
+
+    clock.env.process(transfer())
+    clock.env.run(10)
+    clock.skip(60, slow=False)
+    clock.env.run()
+    assert ends == [(100, 40)]
 
 
 def test_reading_what_has_not_arrived_is_an_error() -> None:
@@ -78,10 +95,10 @@ def test_an_element_of_two_slots_stays_until_both_are_released() -> None:
 
 
 NETWORK = workload((8, 8, 4), conv("conv", "x", 10, padding="same"))  # 256 activations, 360 weights
-CAPACITIES = {  # all weights are streamed, and activations where no fold reads all of them
+CAPACITIES = {  # neither activations nor weights fit
     "output_stationary": (255, 300),
-    "weight_stationary": (256, 40),
-    "input_stationary": (100, 100),
+    "weight_stationary": (255, 40),
+    "input_stationary": (120, 100),
 }
 
 
@@ -94,11 +111,11 @@ def test_scratchpads_never_hold_more_than_their_capacity(
     most = {1: 0, 3: 0}  # dimensions of the operand: activations, weights
 
     class Watched(ScratchpadData):
-        def load(self, place: object) -> None:
-            super().load(place)
+        def load(self, place: object, *, once: bool = False) -> None:
+            super().load(place, once=once)
             most[self._copies.ndim] = max(most[self._copies.ndim], int(self._copies.sum()))
 
-    monkeypatch.setattr(data, "ScratchpadData", Watched)
+    monkeypatch.setattr(whole_machine, "ScratchpadData", Watched)
     settings = {
         f"scratchpads.{name}.{key}": value
         for name, size in zip(("activations", "weights"), CAPACITIES[dataflow], strict=True)
@@ -114,11 +131,12 @@ def test_scratchpads_never_hold_more_than_their_capacity(
 
 
 def test_a_transfer_that_a_plan_forgets_is_found_by_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = _Operand._resident
+    whole = ActivationTiles.index
 
-    def without_the_last(self: _Operand, *arguments: object) -> object:
-        return list(whole(self, *arguments))[:-1]  # type: ignore[arg-type]
+    def without_the_last(self: ActivationTiles, place: Place) -> object:
+        elements = np.unique(whole(self, place))
+        return elements[:-1]
 
-    monkeypatch.setattr(_Operand, "_resident", without_the_last)
+    monkeypatch.setattr(ActivationTiles, "index", without_the_last)
     with pytest.raises(CheckFailedError):
         run_data(machine(rows=4, cols=4), NETWORK)

@@ -1,11 +1,20 @@
-"""Steps and scratchpads for the planner; codes are 8 bits, so that an element is a byte."""
+"""Steps and machines for the planner; codes are 8 bits, so that an element is a byte."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
-from hwsim.array.params import ArrayParams, array_params
-from hwsim.config.arch import ScratchpadSpec, ScratchpadsSpec
+import numpy as np
+import pytest
+
+from hwsim.array.params import ArrayParams
+from hwsim.compilation import array_params
+from hwsim.config import apply_overrides, load_arch
+from hwsim.config.arch import ArchSpec
+from hwsim.errors import ConfigError
+from hwsim.mapping.plan import LayerPlan
+from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense
@@ -53,15 +62,32 @@ def rectify(name: str, source: str) -> Rectify:
     return Rectify(name, (source,), name)
 
 
-def arrays(
-    steps: list[Step], dataflow: str = "output_stationary", rows: int = 4, cols: int = 4
-) -> dict[str, ArrayParams]:
-    one = array_params(rows, cols, dataflow, weight_bits=8, activation_bits=8, guard_bits=8)
-    return {step.name: one for step in steps if isinstance(step, MatmulStep)}
+def spec(
+    dataflow: str = "output_stationary", rows: int = 4, cols: int = 4, *, double_buffered: bool = True, **settings: Any
+) -> ArchSpec:
+    """edge16 with a small array and scratchpads of a megabyte, or of the sizes that are given.
+
+    Settings: ``activations``, ``weights`` and ``outputs`` in bytes; others by dotted key with ``__`` for the dots.
+    """
+    keys = {"array.dataflow": dataflow, "array.rows": rows, "array.cols": cols, "vector_unit.lanes": 4}
+    for name in ("activations", "weights", "outputs"):
+        keys[f"scratchpads.{name}.capacity_bytes"] = settings.pop(name, 1 << 20)
+        keys[f"scratchpads.{name}.double_buffered"] = double_buffered
+    keys |= {key.replace("__", "."): value for key, value in settings.items()}
+    return apply_overrides(load_arch("edge16"), keys)
 
 
-def pads(*, double_buffered: bool = True, **capacity_bytes: int) -> ScratchpadsSpec:
-    sizes = {"activations": 1 << 20, "weights": 1 << 20, "outputs": 1 << 20} | capacity_bytes
-    return ScratchpadsSpec(
-        **{name: ScratchpadSpec(capacity_bytes=size, double_buffered=double_buffered) for name, size in sizes.items()}
-    )
+def arrays(steps: Sequence[Step], arch: ArchSpec) -> dict[str, ArrayParams]:
+    return {step.name: array_params(arch, step) for step in steps if isinstance(step, MatmulStep)}
+
+
+def plan(steps: Sequence[Step], elements: int, arch: ArchSpec) -> tuple[LayerPlan, ...]:
+    """Plan a chain whose input "x" has so many elements; its last output is the network's."""
+    bits = {"x": 8 * elements} | {step.output: 8 * step.outputs for step in steps}
+    return plan_network(NetworkSteps(steps, arrays(steps, arch), bits, [steps[-1].output]), arch)
+
+
+def refusal(steps: Sequence[Step], elements: int, arch: ArchSpec) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        plan(steps, elements, arch)
+    return list(refused.value.problems)

@@ -144,7 +144,7 @@ def test_a_residual_block_reads_both_ways(tmp_path: Path) -> None:
         ("logits", ("mean",), "logits"),
     ]
     energy = hwsim.run("edge16", net).energy.set_index(["layer", "component", "action"])["count"]
-    assert energy["sum", "dram", "read_bits"] == 2 * 8 * 8 * 4 * 8
+    assert energy["sum", "activation_scratchpad", "read_bits"] == 2 * 8 * 8 * 4 * 8
 
 
 def test_pools_reach_over_the_edge_where_padding_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""One operand's way from DRAM to the array: a loader that runs ahead of the tiles, as far as slots allow."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import simpy
+
+from hwsim.counts import Counts
+from hwsim.machine.clock import Clock, Process
+from hwsim.machine.memory import Dram, Port, ScratchpadData
+from hwsim.mapping.operands import OperandTiles
+
+
+class OperandSupply:
+    """Brings the slices that tiles wait for, and passes them to the array.
+
+    ``position`` is the tile that the loader looks at next. A tile waits for one transfer, if it is the first to read
+    a slice; which slice it is follows from their order.
+
+    Args:
+        name: of the scratchpad, in counts: ``activation_scratchpad``.
+        clock: the machine's.
+        dram: shared by all loads and write-backs.
+        port: the scratchpad's, on the side of the array.
+        counts: takes the scratchpad's actions.
+        data: the codes of a run with data.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        dram: Dram,
+        tiles: OperandTiles,
+        port: Port,
+        counts: Counts,
+        data: ScratchpadData | None,
+    ) -> None:
+        self._name, self._clock, self._dram, self._tiles = name, clock, dram, tiles
+        self._port, self._counts, self._data = port, counts, data
+        self._arrived = simpy.Container(clock.env)
+        self._slots = simpy.Container(clock.env, tiles.slots, init=tiles.slots) if tiles.slots else None
+        self.position = 0
+        self.loaded = clock.env.process(self._load())
+
+    def wait(self, number: int) -> Process:
+        """Return when what a tile is the first to read has arrived."""
+        if self._tiles.bits(number):
+            yield from self._clock.until((self._name, "tile"), self._arrived.get(1))
+
+    def feed(self, bits: int, start: int | None = None) -> int:
+        """Return the cycle in which the port has passed a fold's operands to the array."""
+        self._counts[self._name, "read_bits"] += bits
+        return self._port.passes(bits, start)
+
+    def release(self, number: int, cycle: int) -> None:
+        """Free the slot of a tile's slice in the cycle in which the array has read the last of it."""
+        if self._tiles.releases(number):
+            self._clock.env.process(self._release(number, cycle))
+
+    def state(self) -> tuple[Hashable, ...]:
+        """Return what lies ready, how many slots are free, and how long the port is taken."""
+        return (self._arrived.level, self._slots.level if self._slots else None, self._port.state())
+
+    def skip(self, cycles: int) -> None:
+        """Let cycles pass in which what happened repeated itself."""
+        self._port.skip(cycles)
+
+    def _release(self, number: int, cycle: int) -> Process:
+        yield from self._clock.pause((self._name, "release"), cycle - self._clock.now)
+        if self._data is not None:
+            self._data.release(self._tiles.index(self._tiles.grid.place(number)))
+        assert self._slots is not None  # noqa: S101  (what is streamed has slots)
+        yield self._slots.put(1)
+
+    def _load(self) -> Process:
+        if self._tiles.residency == "on_chip":
+            return
+        while self.position < self._tiles.grid.count:
+            number = self.position
+            self.position += 1
+            bits = self._tiles.bits(number)
+            if not bits:
+                continue
+            if self._slots is not None:
+                yield from self._clock.until((self._name, "slot", bits), self._slots.get(1))
+            self._counts[self._name, "write_bits"] += bits
+            yield from self._dram.read(self._name, bits)
+            self._clock.env.process(self._arrive(number))
+
+    def _arrive(self, number: int) -> Process:
+        yield from self._dram.arrive(self._name)
+        if self._data is not None:
+            place = self._tiles.index(self._tiles.grid.place(number))
+            self._data.load(place, once=self._tiles.residency == "stays")
+        yield self._arrived.put(1)

@@ -1,0 +1,63 @@
+"""The units round one array: what its processes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.config.arch import ArchSpec
+from hwsim.counts import Counts
+from hwsim.machine.clock import Clock, Process
+from hwsim.machine.memory import Dram, Port
+from hwsim.machine.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Units:
+    """Memories and units of one core.
+
+    Each scratchpad has a port on the side of the array, and the requantizer and the vector unit work through that of
+    the output scratchpad. ``link`` is the way from the output scratchpad to the activation scratchpad, through their
+    other ports: as wide as the narrower of both.
+    """
+
+    clock: Clock
+    timeline: Timeline
+    dram: Dram
+    spec: ArchSpec
+    counts: Counts
+    activation_port: Port
+    weight_port: Port
+    output_port: Port
+    link: Port
+
+    @classmethod
+    def of(cls, clock: Clock, timeline: Timeline, dram: Dram, spec: ArchSpec, counts: Counts) -> Units:
+        """Build the units of an architecture; they share the DRAM with others."""
+        pads = spec.scratchpads
+        return cls(
+            clock,
+            timeline,
+            dram,
+            spec,
+            counts,
+            activation_port=Port(clock, pads.activations.bytes_per_cycle),
+            weight_port=Port(clock, pads.weights.bytes_per_cycle),
+            output_port=Port(clock, pads.outputs.bytes_per_cycle),
+            link=Port(clock, min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)),
+        )
+
+    @property
+    def output_slots(self) -> int:
+        """Into how many parts the output scratchpad is divided."""
+        return 2 if self.spec.scratchpads.outputs.double_buffered else 1
+
+    def write_to_dram(self, bits: int) -> Process:
+        """Write outputs back to DRAM."""
+        self.counts["output_scratchpad", "read_bits"] += bits
+        yield from self.dram.write("write-back", bits)
+
+    def write_to_scratchpad(self, bits: int) -> Process:
+        """Move outputs to the activation scratchpad, where later layers read them."""
+        self.counts["output_scratchpad", "read_bits"] += bits
+        self.counts["activation_scratchpad", "write_bits"] += bits
+        yield from self.clock.pause(("write-back", "link", bits), self.link.passes(bits) - self.clock.now)

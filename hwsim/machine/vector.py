@@ -1,0 +1,105 @@
+"""Steps off the array: on the vector unit and the activation LUT, from and to the scratchpads."""
+
+from __future__ import annotations
+
+import simpy
+
+from hwsim.machine.clock import Process
+from hwsim.machine.units import Units
+from hwsim.mapping.plan import LayerPlan
+from hwsim.network.steps import ElementwiseStep, FunctionStep, LutStep
+
+
+class VectorRun:
+    """The processes of the steps of one layer that follow its product, or of a layer without one.
+
+    A layer without a product passes the output scratchpad in pieces: while one is worked on, the next one's inputs
+    are brought from DRAM and the last one's outputs written, as far as slots allow. What is in the activation
+    scratchpad is read from there.
+
+    Args:
+        units: where the steps run.
+        plan: the layer.
+    """
+
+    def __init__(self, units: Units, plan: LayerPlan) -> None:
+        self._units, self._plan = units, plan
+        self._clock, self._timeline = units.clock, units.timeline
+
+    def run_after_product(self, held_bits: int) -> Process:
+        """Run the steps on the product's outputs, which wait in the output scratchpad, and write the last one's."""
+        for step in self._plan.after:
+            yield from self._step(step, 0, output_bits=held_bits, activation_bits=0)
+            held_bits = self._plan.bits[step.output]
+        yield from self._write(held_bits)
+
+    def run(self) -> Process:
+        """Run the layer's steps piece by piece."""
+        env, pieces = self._clock.env, self._plan.pieces
+        count = self._units.output_slots if pieces > 1 else 1
+        slots = simpy.Container(env, count, init=count)
+        loaded = simpy.Container(env)
+        env.process(self._load(slots, loaded))
+        for piece in range(pieces):
+            waiting = self._timeline.begin("load_stall")
+            yield from self._clock.until("piece", loaded.get(1))
+            self._timeline.end(waiting)
+            yield from self._work(piece)
+            env.process(self._leave(piece, slots))
+        yield from self._clock.until("written", slots.get(count))
+
+    def _load(self, slots: simpy.Container, loaded: simpy.Container) -> Process:
+        names = [name for name in dict.fromkeys(self._plan.inputs) if name not in self._plan.on_chip]
+        for piece in range(self._plan.pieces):
+            yield slots.get(1)
+            for name in names:
+                bits = self._share(self._plan.bits[name], piece)
+                self._units.counts["output_scratchpad", "write_bits"] += bits
+                yield from self._units.dram.read("vector input", bits)
+            self._clock.env.process(self._arrive(loaded, waits=bool(names)))
+
+    def _arrive(self, loaded: simpy.Container, *, waits: bool) -> Process:
+        if waits:
+            yield from self._units.dram.arrive("vector input")
+        loaded.put(1)
+
+    def _work(self, piece: int) -> Process:
+        plan = self._plan
+        outside, inside = self._share(plan.dram_input_bits, piece), self._share(plan.on_chip_input_bits, piece)
+        for step in plan.after:
+            yield from self._step(step, piece, output_bits=outside, activation_bits=inside)
+            outside, inside = self._share(plan.bits[step.output], piece), 0
+
+    def _leave(self, piece: int, slots: simpy.Container) -> Process:
+        yield from self._write(self._share(self._plan.output_bits, piece))
+        slots.put(1)
+
+    def _write(self, bits: int) -> Process:
+        units = self._units
+        stalling = self._timeline.begin("write_stall")
+        to_dram = self._plan.output_memory == "dram"
+        yield from units.write_to_dram(bits) if to_dram else units.write_to_scratchpad(bits)
+        self._timeline.end(stalling)
+
+    def _step(self, step: ElementwiseStep, piece: int, *, output_bits: int, activation_bits: int) -> Process:
+        """Run a step on what it reads from the output and the activation scratchpad, through their ports."""
+        units, counts = self._units, self._units.counts
+        written = self._share(self._plan.bits[step.output], piece)
+        counts["output_scratchpad", "read_bits"] += output_bits
+        counts["output_scratchpad", "write_bits"] += written
+        counts["activation_scratchpad", "read_bits"] += activation_bits
+        done = max(
+            self._clock.now - (-self._share(step.operations, piece) // self._lanes(step)),
+            units.output_port.passes(output_bits + written),
+            units.activation_port.passes(activation_bits),
+        )
+        self._timeline.add("vector", self._clock.now, done)
+        yield from self._clock.pause("vector unit", done - self._clock.now)
+
+    def _lanes(self, step: ElementwiseStep) -> int:
+        on_lut = isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")
+        return self._units.spec.activation_lut.lanes if on_lut else self._units.spec.vector_unit.lanes
+
+    def _share(self, amount: int, piece: int) -> int:
+        """Return a piece's part of an amount; the parts add up to it."""
+        return amount * (piece + 1) // self._plan.pieces - amount * piece // self._plan.pieces

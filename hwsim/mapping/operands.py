@@ -1,0 +1,132 @@
+"""How the operands of a product reach the array: which tiles bring what, and what stays in the scratchpads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hwsim.array.folds import Fold
+from hwsim.mapping.tiles import Place, Region, TileGrid, length
+from hwsim.network.steps import ProductStep
+
+Residency = Literal["streamed", "stays", "on_chip"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OperandTiles(ABC):
+    """One operand of a product.
+
+    ``streamed``: a tile at a time through ``slots`` slots of the scratchpad (2 where it is double-buffered);
+    ``stays``: every tile is brought once, with the first tile that reads it; ``on_chip``: it is in the scratchpad.
+    """
+
+    step: ProductStep
+    region: Region
+    grid: TileGrid
+    residency: Residency
+    slots: int | None = None
+
+    def bits(self, number: int) -> int:
+        """Return how many bits are brought for a tile; 0 where what it reads is there."""
+        place = self.grid.place(number)
+        if self.residency == "on_chip":
+            return 0
+        if self.residency == "stays":
+            return self.fresh_bits(place) if self.is_first_use(place) else 0
+        if number and self.key(place) == self.key(self.grid.place(number - 1)):
+            return 0
+        return self.slice_bits(place)
+
+    def releases(self, number: int) -> bool:
+        """Return whether a slot is free again when the array has read this tile."""
+        place = self.grid.place(number)
+        if self.residency != "streamed" or not self.slice_bits(place):
+            return False
+        return number == self.grid.count - 1 or self.key(place) != self.key(self.grid.place(number + 1))
+
+    @abstractmethod
+    def key(self, place: Place) -> tuple[int, ...]:
+        """Return what tells slices apart."""
+
+    @abstractmethod
+    def is_first_use(self, place: Place) -> bool:
+        """Return whether the slice at this place has not been read before, in either loop order."""
+
+    @abstractmethod
+    def slice_bits(self, place: Place) -> int:
+        """Return the size of the slice that a tile reads."""
+
+    def fresh_bits(self, place: Place) -> int:
+        """Return the size of what no slice before had: all of it where slices share nothing."""
+        return self.slice_bits(place)
+
+    @abstractmethod
+    def index(self, place: Place) -> Any:
+        """Return which codes a transfer brings, as an index of the flat input or of the weights."""
+
+    @abstractmethod
+    def read_bits(self, fold: Fold) -> int:
+        """Return how much a fold reads from the scratchpad."""
+
+
+class ActivationTiles(OperandTiles):
+    """Activations: whole rows of the product, all terms of their sums."""
+
+    def key(self, place: Place) -> tuple[int, ...]:
+        """Group and tile of rows."""
+        return (place.group, place.row)
+
+    def is_first_use(self, place: Place) -> bool:
+        """The first tile of columns and depth reads a tile of rows first."""
+        return place.col == 0 and place.depth == 0
+
+    def slice_bits(self, place: Place) -> int:
+        """Windows share elements: each is brought once."""
+        return self._distinct(place.group, self.grid.row_tile(place.row))
+
+    def fresh_bits(self, place: Place) -> int:
+        """What the rows down to this tile's end read, less what those before it read."""
+        rows, first = self.grid.row_tile(place.row), self.region.out_rows.start
+        before = self._distinct(place.group, slice(first, rows.start)) if rows.start > first else 0
+        return self._distinct(place.group, slice(first, rows.stop)) - before
+
+    def index(self, place: Place) -> Any:
+        """Every element that the rows name; what is padding names none."""
+        return self.step.gather.indices(place.group, self.grid.row_tile(place.row))
+
+    def read_bits(self, fold: Fold) -> int:
+        """Padding taps are read like other elements."""
+        return length(fold.out_rows) * length(fold.depth) * self.step.activation_format.bits
+
+    def _distinct(self, group: int, rows: slice) -> int:
+        gather = self.step.gather
+        return gather.distinct(group, rows, gather.all_depth) * self.step.activation_format.bits
+
+
+class WeightTiles(OperandTiles):
+    """Weights: pieces of depth × out_cols."""
+
+    def key(self, place: Place) -> tuple[int, ...]:
+        """Group, tile of columns, tile of depth."""
+        return (place.group, place.col, place.depth)
+
+    def is_first_use(self, place: Place) -> bool:
+        """The first tile of rows reads all of them."""
+        return place.row == 0
+
+    def slice_bits(self, place: Place) -> int:
+        """Every weight is another one."""
+        return length(self.grid.depth_tile(place.depth)) * length(self.grid.col_tile(place.col)) * self._width
+
+    def index(self, place: Place) -> Any:
+        """A piece of (groups, depth, out_cols)."""
+        return (place.group, self.grid.depth_tile(place.depth), self.grid.col_tile(place.col))
+
+    def read_bits(self, fold: Fold) -> int:
+        """The fold's piece."""
+        return length(fold.depth) * length(fold.out_cols) * self._width
+
+    @property
+    def _width(self) -> int:
+        return self.step.weight_memory_bits

@@ -1,0 +1,320 @@
+"""Chooses the tiles of a product: the search over sizes and loop orders, and what must fit where.
+
+A tile's operands and outputs each fit a slot of their scratchpad, and under weight and input stationary its running
+sums fit the accumulator buffer. Depth is cut only where the array adds depth tiles up under it and only inside one
+fold's width, so that partial sums never leave the chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import log
+
+from hwsim.array.dataflows import rules
+from hwsim.array.folds import tile_count
+from hwsim.array.params import ArrayShape, Dataflow, GemmShape
+from hwsim.config.arch import LayerMappingSpec
+from hwsim.errors import ConfigError
+from hwsim.mapping.operands import ActivationTiles, Residency, WeightTiles
+from hwsim.mapping.plan import ProductPlan
+from hwsim.mapping.tiles import Region, TileGrid, Tiling, fold_axes
+from hwsim.network.steps import ProductStep
+
+BITS_PER_BYTE = 8
+ALIKE = 0.02  # times closer than this are taken for equal, and the coarser tiles preferred
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a scratchpad offers one product: bits in all, its slots, and what the user set."""
+
+    name: str
+    bits: int
+    slots: int
+    capacity_bytes: int
+
+    @property
+    def slot_bits(self) -> int:
+        """Size of one slot."""
+        return self.bits // self.slots
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The memories that a product can use; sums in the accumulator buffer have ``sum_bits``.
+
+    ``activations_on_chip`` and ``weights_on_chip`` say that an operand is in its scratchpad already;
+    ``whole_outputs`` that the outputs wait in the output scratchpad, all of them, for the steps that follow;
+    ``writes_dram`` that they leave the chip.
+    """
+
+    activations: Memory
+    weights: Memory
+    outputs: Memory
+    accumulator_bits: int
+    sum_bits: int
+    dram_bits_per_cycle: int
+    dram_latency_cycles: int
+    activations_on_chip: bool = False
+    weights_on_chip: bool = False
+    whole_outputs: bool = False
+    writes_dram: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a tiling takes: bits from DRAM, cycles (an estimate), and tiles."""
+
+    traffic_bits: int
+    cycles: float
+    tiles: int
+
+    def key(self, objective: str) -> tuple[float, float, int, float]:
+        """Return what to compare; a difference in time that only an estimate could see does not count."""
+        time = int(log(1 + self.cycles) / ALIKE)
+        if objective == "time":
+            return (time, self.traffic_bits, self.tiles, self.cycles)
+        return (self.traffic_bits, time, self.tiles, self.cycles)
+
+
+class TilingSearch:
+    """All tilings of one product on one array."""
+
+    def __init__(self, step: ProductStep, params: ArrayShape, region: Region, space: Space) -> None:
+        self._step, self._params, self._region, self._space = step, params, region, space
+        self._shape = GemmShape(region.rows, step.shape.depth, region.cols)
+        self._rows_cost: dict[int, tuple[int, int]] = {}
+
+    def best(self, objective: str, wish: LayerMappingSpec) -> ProductPlan:
+        """Return the plan of least cost among those that fit and that the user allows.
+
+        Raises:
+            ConfigError: sizes that cannot be, or nothing fits; with demand, capacity, memory and levers.
+        """
+        sizes = self._sizes(wish)
+        fitting = [tiling for tiling in sizes if not self._misfits(tiling)]
+        if not fitting:
+            smallest = min(sizes, key=lambda one: (one.tile_out_rows, one.tile_out_cols, one.tile_depth))
+            raise ConfigError(self._misfits(smallest))
+        costs = {tiling: self._cost(tiling).key(objective) for tiling in fitting}
+        return self.plan(min(costs, key=costs.__getitem__))
+
+    def plan(self, tiling: Tiling) -> ProductPlan:
+        """Return the plan of a tiling."""
+        grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+        found = []
+        for kind, residency, memory in (
+            (ActivationTiles, self._activation_residency, self._space.activations),
+            (WeightTiles, self._weight_residency, self._space.weights),
+        ):
+            slots = memory.slots if residency == "streamed" else None
+            found.append(kind(self._step, self._region, grid, residency, slots))
+        activations, weights = found
+        assert isinstance(activations, ActivationTiles)  # noqa: S101  (as listed above)
+        assert isinstance(weights, WeightTiles)  # noqa: S101
+        return ProductPlan(self._step, self._params, self._region, grid, activations, weights)
+
+    @cached_property
+    def _activation_residency(self) -> Residency:
+        if self._space.activations_on_chip:
+            return "on_chip"
+        return "stays" if self._all_activation_bits <= self._space.activations.bits else "streamed"
+
+    @cached_property
+    def _weight_residency(self) -> Residency:
+        if self._space.weights_on_chip:
+            return "on_chip"
+        return "stays" if self._all_weight_bits <= self._space.weights.bits else "streamed"
+
+    @cached_property
+    def _all_activation_bits(self) -> int:
+        gather = self._step.gather
+        counts = (gather.distinct(group, self._region.out_rows, gather.all_depth) for group in self._each_group)
+        return self._over_groups(sum(counts)) * self._step.activation_format.bits
+
+    @cached_property
+    def _all_weight_bits(self) -> int:
+        return self._step.groups * self._shape.depth * self._shape.out_cols * self._step.weight_memory_bits
+
+    @cached_property
+    def _each_group(self) -> range:
+        """The groups to look at: one where all are alike."""
+        return range(1 if self._step.gather.groups_are_alike else self._step.groups)
+
+    def _over_groups(self, bits: int) -> int:
+        return bits * self._step.groups // len(self._each_group)
+
+    def _sizes(self, wish: LayerMappingSpec) -> list[Tiling]:
+        """List the tilings to look at."""
+        steps = {axis.name: axis.step for axis in fold_axes(self._params)}
+        rows = self._choices("out_rows", steps.get("out_rows", 1), wish.tile_out_rows)
+        cols = self._choices("out_cols", steps.get("out_cols", 1), wish.tile_out_cols)
+        depths = [self._shape.depth]
+        if "depth" in steps:
+            depths = self._choices("depth", steps["depth"], wish.tile_depth)
+        elif wish.tile_depth is not None and wish.tile_depth != self._shape.depth:
+            raise ConfigError(
+                f"layer {self._step.name}: tile_depth {wish.tile_depth}; allowed: {self._shape.depth}, as an "
+                "output-stationary array keeps its sums in the PEs"
+            )
+        orders = [wish.loop_order] if wish.loop_order else ["rows_outer", "cols_outer"]
+        return [Tiling(order, *sizes) for order, *sizes in product(orders, rows, cols, depths)]  # type: ignore[arg-type]
+
+    def _choices(self, axis: str, step: int, wish: int | None) -> list[int]:
+        """Return sizes along an axis: multiples of a fold's, or all of it.
+
+        Raises:
+            ConfigError: the user's is neither.
+        """
+        size = int(getattr(self._shape, axis))
+        if wish is None:
+            units = tile_count(size, step)
+            return sorted({min(tile_count(units, count) * step, size) for count in _counts(units)}, reverse=True)
+        if wish < size and wish % step:
+            raise ConfigError(
+                f"layer {self._step.name}: tile_{axis} {wish}; allowed: multiples of {step}, or {size} or more"
+            )
+        return [min(wish, size)]
+
+    def _misfits(self, tiling: Tiling) -> list[str]:
+        """Return one line for each memory that a tile does not fit."""
+        if tiling.tile_depth < self._shape.depth and self._is_wide(tiling):
+            return [f"layer {self._step.name}: depth is cut only in tiles as wide as the array"]
+        space, found = self._space, []
+        if self._activation_residency == "streamed":
+            found.append((space.activations, self._row_costs(tiling.tile_out_rows)[1], "activations"))
+        if self._weight_residency == "streamed":
+            bits = tiling.tile_depth * tiling.tile_out_cols * self._step.weight_memory_bits
+            found.append((space.weights, bits, "weights"))
+        if not space.whole_outputs:
+            bits = tiling.tile_out_rows * tiling.tile_out_cols * self._step.output_format.bits
+            found.append((space.outputs, bits, "outputs"))
+        lines = [self._too_large(memory, bits, what) for memory, bits, what in found if bits > memory.slot_bits]
+        demand = self._accumulator_bits(tiling)
+        if demand > space.accumulator_bits:
+            lines.append(
+                f"layer {self._step.name}: one tile's running sums need {_bytes(demand)} bytes; the accumulator buffer "
+                f"has {_bytes(space.accumulator_bits)}; levers: accumulator_buffer.capacity_bytes, fewer bits, fewer "
+                "columns"
+            )
+        return lines
+
+    def _is_wide(self, tiling: Tiling) -> bool:
+        outer, _ = fold_axes(self._params)
+        return int(getattr(tiling, f"tile_{outer.name}")) > outer.step
+
+    def _too_large(self, memory: Memory, bits: int, what: str) -> str:
+        half = "half of it at a time, as it is double-buffered" if memory.slots == 2 else "all of it at a time"
+        kept = memory.capacity_bytes - memory.bits // BITS_PER_BYTE
+        other = f"; {kept} bytes hold what other layers read" if kept else ""
+        return (
+            f"layer {self._step.name}: the smallest tile's {what} need {_bytes(bits)} bytes; the scratchpad for "
+            f"{memory.name} has {memory.capacity_bytes} ({half}{other}); levers: "
+            f"scratchpads.{memory.name}.capacity_bytes, fewer bits, another dataflow, fewer rows or columns"
+        )
+
+    def _accumulator_bits(self, tiling: Tiling) -> int:
+        """Return the size of the sums in the buffer under the array: a bank for each fold in flight, and one more."""
+        if self._params.dataflow is Dataflow.OUTPUT_STATIONARY:
+            return 0
+        is_weights = self._params.dataflow is Dataflow.WEIGHT_STATIONARY
+        stream = tiling.tile_out_rows if is_weights else tiling.tile_out_cols
+        across = min(self._params.cols, tiling.tile_out_cols if is_weights else tiling.tile_out_rows)
+        timing = rules(self._params.dataflow).timing(self._tile_shape(tiling), self._params)
+        return banks(timing.duration, timing.interval) * stream * across * self._space.sum_bits
+
+    def _tile_shape(self, tiling: Tiling) -> GemmShape:
+        return GemmShape(tiling.tile_out_rows, self._shape.depth, tiling.tile_out_cols)
+
+    def _row_costs(self, size: int) -> tuple[int, int]:
+        """Return the activation bits of all tiles of rows of a size, each by itself, and those of the largest."""
+        if size not in self._rows_cost:
+            gather, width = self._step.gather, self._step.activation_format.bits
+            first, stop = self._region.out_rows.start, self._region.out_rows.stop
+            counts = [
+                gather.distinct(group, slice(start, min(start + size, stop)), gather.all_depth)
+                for group in self._each_group
+                for start in range(first, stop, size)
+            ]
+            self._rows_cost[size] = self._over_groups(sum(counts)) * width, max(counts) * width
+        return self._rows_cost[size]
+
+    def _cost(self, tiling: Tiling) -> Cost:
+        grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+        loads = [self._activation_load(grid), self._weight_load(grid)]
+        rate, latency = self._space.dram_bits_per_cycle, self._space.dram_latency_cycles
+        traffic = sum(bits for bits, _ in loads)
+        written = self._step.groups * self._shape.out_rows * self._shape.out_cols * self._step.output_format.bits
+        array = self._array_cycles(tiling)
+        bounds = [array, (traffic + written * self._space.writes_dram) / rate]
+        for (bits, transfers), residency, memory in zip(
+            loads,
+            (self._activation_residency, self._weight_residency),
+            (self._space.activations, self._space.weights),
+            strict=True,
+        ):
+            if residency == "streamed":
+                alone = bits / rate + transfers * latency
+                bounds.append(alone + array if memory.slots == 1 else alone / memory.slots)
+        plan = self.plan(tiling)
+        first = plan.activations.bits(0) + plan.weights.bits(0)
+        last = tiling.tile_out_rows * tiling.tile_out_cols * self._step.output_format.bits
+        ends = (first + last * self._space.writes_dram) / rate + latency
+        return Cost(traffic, max(bounds) + ends, grid.count)
+
+    def _activation_load(self, grid: TileGrid) -> tuple[int, int]:
+        """Return bits and transfers of the activations."""
+        if self._activation_residency == "on_chip":
+            return 0, 0
+        if self._activation_residency == "stays":
+            return self._all_activation_bits, grid.groups * grid.rows
+        is_repeated = grid.tiling.loop_order == "cols_outer" and grid.rows > 1
+        passes = grid.cols if is_repeated else 1
+        return self._row_costs(grid.tiling.tile_out_rows)[0] * passes, grid.groups * grid.rows * passes
+
+    def _weight_load(self, grid: TileGrid) -> tuple[int, int]:
+        """Return bits and transfers of the weights."""
+        if self._weight_residency == "on_chip":
+            return 0, 0
+        is_repeated = grid.depths > 1 or (grid.tiling.loop_order == "rows_outer" and grid.cols > 1)
+        passes = grid.rows if is_repeated and self._weight_residency == "streamed" else 1
+        return self._all_weight_bits * passes, grid.groups * grid.cols * grid.depths * passes
+
+    def _array_cycles(self, tiling: Tiling) -> int:
+        """Return the array's time for all tiles, operands at hand."""
+        dataflow, shape = rules(self._params.dataflow), self._shape
+        total = 0
+        for rows, row_tiles in _tile_sizes(shape.out_rows, tiling.tile_out_rows):
+            for cols, col_tiles in _tile_sizes(shape.out_cols, tiling.tile_out_cols):
+                tile = GemmShape(rows, shape.depth, cols)
+                interval = dataflow.timing(tile, self._params).interval
+                total += row_tiles * col_tiles * dataflow.fold_count(tile, self._params) * interval
+        return total * self._step.groups
+
+
+def banks(duration_cycles: int, interval_cycles: int) -> int:
+    """Return how many folds' sums the accumulator buffer holds: of all in the array at once, and of one requantized."""
+    return -(-duration_cycles // interval_cycles) + 1
+
+
+def _counts(units: int) -> Iterator[int]:
+    """Yield numbers of tiles to look at: 1, 2, 3, 4, 6, 8, 12, 16, … and as many as there are units."""
+    power = 1
+    while power < units:
+        yield power
+        yield power * 3 // 2
+        power *= 2
+    yield units
+
+
+def _tile_sizes(size: int, step: int) -> list[tuple[int, int]]:
+    """Return (size, number) of full tiles and of the last one."""
+    full, rest = divmod(size, step)
+    return [(one, count) for one, count in ((step, full), (rest, 1 if rest else 0)) if one and count]
+
+
+def _bytes(bits: int) -> int:
+    return -(-bits // BITS_PER_BYTE)
