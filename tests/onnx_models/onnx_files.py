@@ -61,7 +61,7 @@ class ModelBuilder:
             [numpy_helper.from_array(values, name) for name, values in self.constants.items()],
         )
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+        return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
 
 
 def _type(dtype: type) -> int:

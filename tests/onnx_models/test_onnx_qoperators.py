@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_files import CODES, MICROSOFT, ModelBuilder, compared, random_codes, random_scale
+from onnx_files import CODES, MICROSOFT, ModelBuilder, compared, random_codes, random_scale, runtime_tensors
+
+from hwsim import simulate
+from hwsim.errors import UnsupportedError
 
 WEIGHT_LIMIT = 63  # larger weights saturate pairs of products in x86 kernels without VNNI
 SEEDS = range(6)
@@ -87,6 +90,50 @@ def test_qlinear_matmul(tmp_path: Path, dtype: type, seed: int, rows: tuple[int,
     inputs = ["x", *drawn.grid(), weights, *drawn.file.grid(scales, np.zeros(scales.shape), np.int8), *drawn.grid(3.0)]
     drawn.file.node("QLinearMatMul", inputs, "y")
     drawn.check(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", CODES)
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_qgemm(tmp_path: Path, dtype: type, seed: int, transposed: int) -> None:
+    drawn = Drawn(seed, dtype, (17,))
+    codes = random_codes(drawn.random, np.int8, (6, 17) if transposed else (17, 6), WEIGHT_LIMIT)
+    scales = drawn.random.uniform(0.005, 0.02, (6,) if seed % 2 else ())
+    grid = drawn.file.grid(scales, np.zeros(scales.shape), np.int8)
+    bias = drawn.file.constant(drawn.random.integers(-3000, 3000, 6), np.int32)
+    inputs = ["x", *drawn.grid(), drawn.file.constant(codes, np.int8), *grid, bias, *drawn.grid(3.0)]
+    drawn.file.node("QGemm", inputs, "y", MICROSOFT, transB=transposed)
+    drawn.check(tmp_path)
+
+
+@pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])
+@pytest.mark.parametrize("zero_point", ["folded", "operand"])
+def test_the_machine_agrees_on_every_dataflow(tmp_path: Path, dataflow: str, zero_point: str) -> None:
+    """A run holds the machine against the array's shadow; both against ONNX Runtime here."""
+    drawn = Drawn(4, np.uint8, (4, 9, 7))
+    weights = drawn.file.constant(random_codes(drawn.random, np.uint8, (6, 2, 3, 3), WEIGHT_LIMIT), np.uint8)
+    inputs = ["x", *drawn.grid(), weights, *drawn.file.grid(0.01, 31, np.uint8), *drawn.grid(3.0)]
+    drawn.file.node("QLinearConv", inputs, "a", group=2, pads=[1, 1, 1, 1])
+    drawn.file.node("Flatten", ["a"], "y")
+    drawn.check(tmp_path)
+    expected = runtime_tensors((tmp_path / "model.onnx").read_bytes(), {"x": drawn.codes}, ["y"])["y"]
+    settings = [f"array.dataflow={dataflow}", f"array.zero_point={zero_point}"]
+    result = simulate.run(
+        "edge16", tmp_path / "model.onnx", inputs=drawn.codes, labels=expected.argmax(axis=1), overrides=settings
+    )
+    assert (result.accuracy, result.totals["overflow_events"]) == (1.0, 0)
+
+
+def test_another_rounding_profile_is_refused(tmp_path: Path) -> None:
+    drawn = Drawn(0, np.int8, (3, 4, 4))
+    drawn.file.node("QLinearGlobalAveragePool", ["x", *drawn.grid(), *drawn.grid()], "y", MICROSOFT)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(drawn.file.build({"y": np.int8}))
+    with pytest.raises(UnsupportedError) as refused:
+        simulate.run("edge16", path, inputs=drawn.codes, overrides=["requantizer.rounding_profile=tflm"])
+    assert str(refused.value) == (
+        "layer qlinearglobalaveragepool_0: an ONNX operator in profile 'tflm'; available: onnxruntime"
+    )
 
 
 @pytest.mark.parametrize("dtype", CODES)

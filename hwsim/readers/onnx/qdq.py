@@ -12,7 +12,6 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.moves import Reshape
 from hwsim.network.operators.qlinear import softmax_work
 from hwsim.network.tensor import Shape
-from hwsim.numerics.formats import MIN_BITS, IntFormat
 from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
@@ -31,6 +30,7 @@ from hwsim.readers.onnx.lazy import (
 )
 from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale
 from hwsim.readers.onnx.site import Site, image_size
+from hwsim.readers.onnx.words import clipped_word, holds
 
 Builder = Callable[[Site, Reals], None]
 Function = Callable[[Float32Array], Float32Array]
@@ -49,16 +49,11 @@ def dequantize_linear(site: Site, reals: Reals) -> None:
     grid = site.grid(1, 2, word=live.codes.word)
     if grid.axis is not None:
         raise UnsupportedError(f"{site.label}: an activation with {grid.scale.size} scales")
-    if live.codes.grid is not None and _holds(grid.format, live.codes.word):
+    if live.codes.grid is not None and holds(grid.format, live.codes.word):
         grid = replace(grid, format=live.codes.word)
     if grid.format != live.codes.word:
         raise ConfigError(f"{site.label}: zero point of another type than its input")
     reals.put(site.output, leaf(site.graph.on_grid(live, grid)))
-
-
-def _holds(word: IntFormat, narrower: IntFormat) -> bool:
-    """Tell whether a format has every code of another of its kind."""
-    return word.signed == narrower.signed and narrower.bits <= word.bits
 
 
 def _dequantize_constant(site: Site) -> None:
@@ -79,7 +74,7 @@ def quantize_linear(site: Site, reals: Reals) -> None:
     grid = site.grid(1, 2)
     if grid.axis is not None:
         raise UnsupportedError(f"{site.label}: an activation with {grid.scale.size} scales")
-    grid = replace(grid, format=_clipped_word(site, grid.format))
+    grid = replace(grid, format=clipped_word(site, grid.format))
     name = site.input(0)
     found = reals.peek(name)
     if isinstance(found, Product) and reals.readers(name) == 1:
@@ -91,23 +86,6 @@ def quantize_linear(site: Site, reals: Reals) -> None:
         _rename(site, expression.leaves[0], grid)
         return
     reals.compute(expression, site.output, grid)
-
-
-def _clipped_word(site: Site, word: IntFormat) -> IntFormat:
-    """Return the narrower format that codes have where all that reads them is a Clip to its range."""
-    readers = [node for node in site.graph.model.nodes if site.output in node.inputs]
-    if len(readers) != 1 or readers[0].kind != "Clip" or len(readers[0].inputs) != 3:
-        return word
-    ends = [site.graph.arrays.get(name) for name in readers[0].inputs[1:]]
-    if any(end is None or end.size != 1 for end in ends):
-        return word
-    low, high = (int(np.asarray(end).reshape(-1)[0]) for end in ends)
-    for bits in range(MIN_BITS, word.bits + 1):
-        for narrow in (False, True) if word.signed else (False,):
-            found = IntFormat(bits, word.signed, narrow=narrow)
-            if (found.min, found.max) == (low, high):
-                return found
-    return word
 
 
 def _rename(site: Site, live: Live, grid: Quantization) -> None:

@@ -72,6 +72,17 @@ def qlinear_matmul(site: Site) -> None:
     finish(site, product, result(site, 6, 7, product.shape, product.order))
 
 
+def qgemm(site: Site) -> None:
+    """Inputs: a, scale, zero point, b, scales, zero points, c (integers), scale and zero point of y."""
+    if site.integer("transA", 0) or site.real("alpha", 1.0) != 1.0 or not site.has(7):
+        raise UnsupportedError(f"{site.label}: transA, alpha other than 1, or an output of reals")
+    found = weights(site, 3, 1)
+    if site.integer("transB", 0):
+        found = Weights(found.codes.T, found.grid, 1)
+    product = dense(site, source(site), found, Bias(site.array(6)) if site.has(6) else None)
+    finish(site, product, result(site, 7, 8, product.shape, product.order))
+
+
 def _operand(site: Site, place: int, shape: Shape, order: Order) -> tuple[str, Quantization]:
     """Return the name of an operand, constant or not, laid out for a common shape and order."""
     if not site.is_constant(place):
@@ -224,6 +235,7 @@ MICROSOFT = "com.microsoft"
 BUILDERS: dict[tuple[str, str], Callable[[Site], None]] = {
     ("", "QLinearConv"): qlinear_conv,
     ("", "QLinearMatMul"): qlinear_matmul,
+    (MICROSOFT, "QGemm"): qgemm,
     (MICROSOFT, "QLinearAdd"): qlinear_add,
     (MICROSOFT, "QLinearAveragePool"): qlinear_average_pool,
     (MICROSOFT, "QLinearConcat"): qlinear_concat,

@@ -85,15 +85,23 @@ def _is_quantized(model: FileModel) -> bool:
     """Tell whether a file has integers for activations; else hwsim quantizes it."""
     if any(one.dtype != "FLOAT" for one in model.inputs):
         return True
-    return any("QLinear" in node.kind or node.kind in QUANTIZED or _is_qonnx(node) for node in model.nodes)
+    return any(
+        (node.domain, node.kind) in qlinear.BUILDERS or node.kind in QUANTIZED or _is_qonnx(node)
+        for node in model.nodes
+    )
 
 
 def _is_qonnx(node: FileNode) -> bool:
     return node.domain in qonnx.DOMAINS and node.kind in qonnx.BUILDERS
 
 
+def _domain(node: FileNode) -> str:
+    """Return a node's domain; ONNX Runtime's own quantizers of more types are the standard ones."""
+    return "" if node.kind in QUANTIZED and node.domain == qlinear.MICROSOFT else node.domain
+
+
 def _is_known(site: Site) -> bool:
-    kind, domain = site.node.kind, site.node.domain
+    kind, domain = site.node.kind, _domain(site.node)
     if not site.graph.holds_codes and not domain and kind in real.BUILDERS:
         return True
     return (
@@ -104,7 +112,7 @@ def _is_known(site: Site) -> bool:
 
 
 def _add(site: Site, reals: Reals) -> None:
-    kind, domain = site.node.kind, site.node.domain
+    kind, domain = site.node.kind, _domain(site.node)
     if fold(site):
         return
     if (domain, kind) in qlinear.BUILDERS:

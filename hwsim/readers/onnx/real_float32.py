@@ -1,0 +1,140 @@
+"""More builders of operators of reals: means, normalized rows, functions of elements, tensors joined and padded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.tensor import Shape
+from hwsim.numerics.onnxruntime import functions
+from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.graph import Live, plain
+from hwsim.readers.onnx.lazy import Expression, Reals, along, apply, leaf
+from hwsim.readers.onnx.site import Site
+
+Builder = Callable[[Site, Reals], None]
+
+
+def reduce_mean(site: Site, reals: Reals) -> None:
+    """Axes as input or attribute; all of them where they are left out."""
+    live = site.live(0)
+    given = (
+        site.array(1).reshape(-1) if site.has(1) else np.asarray(site.integers("axes", tuple(range(len(live.shape)))))
+    )
+    axes = tuple(sorted({site.axis(int(axis), len(live.shape)) for axis in given}))
+    keeps = bool(site.integer("keepdims", 1))
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(live.shape))
+    stored = tuple(live.order.index(axis) + 1 for axis in axes)
+    counts = Counts({("vector_unit", "add"): live.elements, ("vector_unit", "multiply"): int(np.prod(shape))})
+    mean = along(leaf(live), lambda values: values.mean(axis=stored, keepdims=True, dtype=np.float32), shape, counts)
+    if keeps:
+        reals.put(site.output, mean)
+        return
+    kept = tuple(size for axis, size in enumerate(live.shape) if axis not in axes)
+    reals.put(site.output, _without(mean, live, kept or (1,)))
+
+
+def _without(mean: Expression, live: Live, shape: Shape) -> Expression:
+    """Drop the axes of size 1, in the file's order of the others."""
+    back = (0, *(live.order.index(axis) + 1 for axis in range(len(live.order))))
+    inner = mean.body
+    return replace(
+        mean,
+        body=lambda values: inner(values).transpose(back).reshape(len(values[0]), *shape),
+        shape=shape,
+        order=plain(shape),
+    )
+
+
+def concat(site: Site, reals: Reals) -> None:
+    """Tensors side by side, each brought to the output's codes."""
+    lives = [site.live(place) for place in range(len(site.node.inputs))]
+    order = lives[0].order
+    axis = site.axis(site.integer("axis", 0), len(order))
+    moved = [site.graph.in_order(one, order) if len(one.shape) == len(order) else one for one in lives]
+    others = {tuple(size for place, size in enumerate(one.shape) if place != axis) for one in moved}
+    if len(others) != 1 or any(len(one.shape) != len(order) for one in moved):
+        raise ConfigError(f"{site.label}: shapes {[list(one.shape) for one in lives]} do not go together")
+    shape = (*lives[0].shape[:axis], sum(one.shape[axis] for one in lives), *lives[0].shape[axis + 1 :])
+    place = order.index(axis) + 1
+    counts = Counts({("vector_unit", "multiply"): int(np.prod(shape))})
+    joined = Expression(
+        tuple(moved), lambda values: np.concatenate(list(values), axis=place), shape, order, counts, pointwise=False
+    )
+    reals.put(site.output, joined)
+
+
+def pad(site: Site, reals: Reals) -> None:
+    """A constant round a tensor."""
+    live = site.live(0)
+    if site.node.attributes.get("mode", "constant") != "constant" or site.has(3):
+        raise UnsupportedError(f"{site.label}: a mode other than constant, or axes")
+    amounts = [int(one) for one in (site.array(1).reshape(-1) if site.has(1) else site.integers("pads", ()))[:17]]
+    count = len(live.shape)
+    if len(amounts) != 2 * count or not all(0 <= one <= 1 << 20 for one in amounts):
+        raise ConfigError(f"{site.label}: padding {amounts} of {count} axes")
+    value = float(site.array(2).reshape(-1)[0]) if site.has(2) else site.real("value", 0.0)
+    if not np.isfinite(value):
+        raise ConfigError(f"{site.label}: padding with {value}")
+    pairs = [(amounts[axis], amounts[axis + count]) for axis in range(count)]
+    shape = tuple(size + sum(pair) for size, pair in zip(live.shape, pairs, strict=True))
+    site.graph.check_size(site.node.name, shape)
+    stored = [(0, 0), *(pairs[axis] for axis in live.order)]
+    counts = Counts({("vector_unit", "multiply"): live.elements, ("vector_unit", "move"): int(np.prod(shape))})
+    reals.put(
+        site.output, along(leaf(live), lambda values: np.pad(values, stored, constant_values=value), shape, counts)
+    )
+
+
+def pointwise(function: Callable[[Float32Array], Float32Array]) -> Builder:
+    """Build a function of each element, which is a look-up in codes."""
+
+    def build(site: Site, reals: Reals) -> None:
+        reals.put(site.output, apply(leaf(site.live(0)), function, "multiply"))
+
+    return build
+
+
+def gelu(site: Site, reals: Reals) -> None:
+    """``x Phi(x)``, exact or by tanh."""
+    kind = site.node.attributes.get("approximate", "none")
+    if kind not in ("none", "tanh"):
+        raise ConfigError(f"{site.label}: approximate {str(kind)[:40]}; allowed: none, tanh")
+    pointwise(functions.gelu if kind == "none" else functions.gelu_by_tanh)(site, reals)
+
+
+def layer_normalization(site: Site, reals: Reals) -> None:
+    """Inputs: x, scale, shift: each row along the last axes less its mean, over its standard deviation, in float32."""
+    live = site.live(0)
+    source = site.graph.in_order(live, plain(live.shape))
+    axis = site.axis(site.integer("axis", -1), len(source.shape))
+    shape = source.shape[axis:]
+    factors = [np.asarray(site.array(place), np.float32) for place in (1, 2) if site.has(place)]
+    if not factors or any(one.shape != shape for one in factors):
+        raise UnsupportedError(f"{site.label}: scale or shift of other shapes than {list(shape)}")
+    axes = tuple(range(axis + 1, len(source.shape) + 1))
+    epsilon = np.float32(site.real("epsilon", 1e-5))
+    elements, rows = source.elements, source.elements // int(np.prod(shape))
+    counts = Counts(
+        {
+            ("vector_unit", "add"): 4 * elements,
+            ("vector_unit", "multiply"): 3 * elements,
+            ("activation_lut", "lookup"): rows,
+        }
+    )
+    body = functions.LayerNormalization(axes, epsilon, tuple(factors))
+    reals.put(site.output, along(leaf(source), body, source.shape, counts))
+
+
+BUILDERS: dict[str, Builder] = {
+    "Concat": concat,
+    "Erf": pointwise(functions.erf),
+    "Gelu": gelu,
+    "LayerNormalization": layer_normalization,
+    "Pad": pad,
+    "ReduceMean": reduce_mean,
+}
