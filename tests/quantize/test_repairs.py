@@ -190,3 +190,14 @@ def test_unknown_repairs_and_options_are_refused(name: str, options: dict[str, o
     with pytest.raises(ConfigError) as refused:
         registry.make(registry.REPAIRS, name, options)
     assert str(refused.value) == problem
+
+
+def test_weights_that_an_lstms_steps_share_are_clipped_once_and_not_equalized() -> None:
+    network = fuse(read_workload("digits_lstm").network)
+    clipped = OutlierClipping(deviations=1.0).before(network)
+    assert len({product.weight for product in products(network)}) < len(products(network))
+    for product in products(network):
+        before, after = (np.asarray(one.tensors[product.weight].data) for one in (network, clipped))
+        reach = before.std()
+        np.testing.assert_allclose(after, np.clip(before, before.mean() - reach, before.mean() + reach))
+    assert not list(pairs_in(network))

@@ -9,6 +9,8 @@ import numpy as np
 
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
+from hwsim.network.operators.conv2d import Conv2d
+from hwsim.network.operators.dense import Dense
 from hwsim.network.operators.elementwise import Flatten, MaxPool2d
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
@@ -45,14 +47,19 @@ class Equalization(Repair):
 
 def pairs_in(network: Network) -> Iterator[tuple[MatmulOperator, MatmulOperator]]:
     """Yield products with the product that alone reads them, through nothing but ReLU, maxima and shapes."""
-    for first in products(network):
+    for first in filter(_has_channels, products(network)):
         reader: Operator | None = first if first.activation in ("none", "relu") else None
         while reader is not None:
             reader = _only_reader(network, reader.output)
-            if isinstance(reader, MatmulOperator):
+            if isinstance(reader, MatmulOperator) and _has_channels(reader):
                 yield first, reader
             if not isinstance(reader, MaxPool2d | Flatten):
                 break
+
+
+def _has_channels(product: MatmulOperator) -> bool:
+    """Tell whether the weight's last two axes are input and output channels, as `_input_channels` takes them."""
+    return type(product) in (Dense, Conv2d)
 
 
 def _only_reader(network: Network, tensor: str) -> Operator | None:
