@@ -98,6 +98,8 @@ def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: Pro
         weight_bits=widths[0],
         activation_bits=widths[1],
         accumulator_bits=accumulator_bits(spec),
+        dram_row_hits=one.dram_row_hits,
+        dram_row_misses=one.dram_row_misses,
         energy=tuple(energy),
         pe_overflows=sparse_overflows(overflow.per_pe) if overflow else (),
     )

@@ -221,20 +221,55 @@ class AccumulatorBufferSpec(Spec):
 
 
 class DramSpec(Spec):
-    """The off-chip memory."""
+    """The off-chip memory; by default its time is bandwidth and latency alone."""
 
     type: Name = Field(
-        default="lpddr4", description="Kind of DRAM: a name for reports; its energy is the energy table's"
+        default="lpddr4",
+        description="Kind of DRAM: a name for reports; it sets no other key, and its energy is the energy table's",
     )
     bytes_per_cycle: int = Field(
-        default=8, ge=1, le=65536, description="Bandwidth, in bytes per cycle of the accelerator's clock"
+        default=8,
+        ge=1,
+        le=65536,
+        description="Bandwidth of all channels together, in bytes per cycle of the accelerator's clock",
     )
     latency_cycles: int = Field(
         default=100, ge=0, le=1_000_000, description="From a request to its first byte, in cycles"
     )
+    channels: int = Field(default=1, ge=1, le=64, description="Channels that work at the same time")
+    interleave_bytes: int = Field(
+        default=256, ge=1, le=2**30, description="Consecutive bytes on one channel, before the next one's turn"
+    )
+    burst_bytes: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Smallest amount that is moved, at a multiple of itself, in bytes; 32 for LPDDR4",
+    )
+    banks: int = Field(default=8, ge=1, le=256, description="Banks of a channel, each with a row buffer")
+    row_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**20,
+        description="Size of a bank's row, in bytes; 2048 for LPDDR4; null: rows cost no time and are not counted",
+    )
+    row_miss_cycles: int = Field(
+        default=18,
+        ge=0,
+        le=100_000,
+        description="To close a row and open another, in cycles (tRP + tRCD; 36 ns for LPDDR4)",
+    )
     capacity_bytes: int = Field(
         default=2**32, ge=1, le=2**50, description="Size, in bytes: all weights and what does not stay on the chip"
     )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield sizes that a burst would cross the edge of."""
+        sizes = (("interleave_bytes", self.interleave_bytes), ("row_bytes", self.row_bytes))
+        for name, size in sizes:
+            if size is not None and size % self.burst_bytes:
+                text = f"{size} is no multiple of burst_bytes {self.burst_bytes}"
+                yield Conflict((name,), text, others=(("burst_bytes",),))
 
 
 class LayerMappingSpec(Spec):

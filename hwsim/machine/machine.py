@@ -15,7 +15,8 @@ from hwsim.errors import CheckFailedError
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.counting import array_counts, requantizer_counts
 from hwsim.machine.data import Held, ProductData
-from hwsim.machine.memory import Dram, ScratchpadData
+from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.memory import ScratchpadData
 from hwsim.machine.periods import Periods
 from hwsim.machine.product import ProductRun
 from hwsim.machine.timeline import Span, Timeline
@@ -43,7 +44,8 @@ class LayerRun:
 
     ``cycles`` shares out ``total_cycles`` by class. ``output`` (flat), ``per_pe``, ``events`` (cycle, row, col) and
     ``array_counts``, what the engine counted, are a run's with data: None in a timing run and, but for the output,
-    without a matrix product.
+    without a matrix product. ``dram_row_hits`` are bursts that found their row open, ``dram_row_misses`` rows that had
+    to be opened; 0 where the architecture does not say what a row is.
     """
 
     plan: LayerPlan
@@ -55,6 +57,8 @@ class LayerRun:
     per_pe: IntArray | None = None
     events: IntArray | None = None
     array_counts: Counts | None = None
+    dram_row_hits: int = 0
+    dram_row_misses: int = 0
 
 
 def run_machine(
@@ -142,6 +146,7 @@ class _Machine:
     ) -> None:
         self._spec, self._data, self._observe, self._fast_forward = spec, data, observe, fast_forward
         self._clock = Clock(simpy.Environment())
+        self._channels = DramChannels(spec.dram)
         self._memories = _Memories(dict(data.codes) if data else {})
 
     def run(self, plan: LayerPlan) -> LayerRun:
@@ -150,7 +155,8 @@ class _Machine:
         observe = self._observe
         timeline = Timeline(self._clock, observe and (lambda span: observe(plan.name, span)))
         counts = Counts()
-        units = Units.of(self._clock, timeline, Dram(self._clock, self._spec.dram, counts), self._spec, counts)
+        dram = Dram(self._clock, self._channels, counts)
+        units = Units.of(self._clock, timeline, dram, self._spec, counts)
         product = self._product_data(plan)
         env = self._clock.env
         env.run(env.process(self._layer(units, plan, product)))
@@ -172,6 +178,8 @@ class _Machine:
             per_pe=product.per_pe if product else None,
             events=product.events if product else None,
             array_counts=product.counts if product else None,
+            dram_row_hits=dram.row_hits,
+            dram_row_misses=dram.row_misses,
         )
 
     def _layer(self, units: Units, plan: LayerPlan, data: ProductData | None) -> Process:

@@ -1,4 +1,4 @@
-"""DRAM and scratchpads: bandwidth, latency, space, and the codes that they hold in a run with data."""
+"""Scratchpads: the bandwidth of their ports, and the codes that they hold in a run with data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.config.arch import DramSpec
-from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
-from hwsim.machine.clock import Clock, Process
+from hwsim.machine.clock import Clock
 from hwsim.network.gather import PADDING
 from hwsim.numerics.formats import IntArray
 
@@ -19,47 +17,6 @@ BITS_PER_BYTE = 8
 def cycles_for(bits: int, bytes_per_cycle: int) -> int:
     """Cycles that ``bits`` take at a bandwidth, rounded up."""
     return -(-bits // (bytes_per_cycle * BITS_PER_BYTE))
-
-
-class Dram:
-    """One channel that serves requests in the order in which they come.
-
-    A request occupies the channel for its bytes / bandwidth. A read's data arrive ``latency_cycles`` later, and the
-    latencies of successive reads overlap; writes are posted: they are done when the channel has taken them.
-    """
-
-    def __init__(self, clock: Clock, spec: DramSpec, counts: Counts) -> None:
-        self._clock, self._spec, self._counts = clock, spec, counts
-        self._free_from = 0
-        self.requests = 0
-
-    def read(self, unit: str, bits: int) -> Process:
-        """Return when the channel has transferred the data; ``latency_cycles`` later they are there."""
-        self._counts["dram", "read_bits"] += bits
-        yield from self._occupy(unit, bits)
-
-    def arrive(self, unit: str) -> Process:
-        """Return when data that the channel has just transferred are there."""
-        yield from self._clock.transfer((unit, "latency"), self._spec.latency_cycles)
-
-    def write(self, unit: str, bits: int) -> Process:
-        """Return when the channel has taken the data."""
-        self._counts["dram", "write_bits"] += bits
-        yield from self._occupy(unit, bits)
-
-    def state(self) -> int:
-        """Return for how many cycles from now the channel is taken."""
-        return max(self._free_from - self._clock.now, 0)
-
-    def skip(self, cycles: int) -> None:
-        """Let cycles pass in which what the channel did repeated itself."""
-        self._free_from += cycles
-
-    def _occupy(self, unit: str, bits: int) -> Process:
-        self.requests += 1
-        begin = max(self._free_from, self._clock.now)
-        self._free_from = begin + cycles_for(bits, self._spec.bytes_per_cycle)
-        yield from self._clock.transfer((unit, "channel", bits), self._free_from - self._clock.now)
 
 
 class Port:

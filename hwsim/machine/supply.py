@@ -8,7 +8,8 @@ import simpy
 
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.memory import Dram, Port, ScratchpadData
+from hwsim.machine.dram import Dram
+from hwsim.machine.memory import Port, ScratchpadData
 from hwsim.mapping.operands import OperandTiles
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.memory import Dram, Port
+from hwsim.machine.dram import Dram
+from hwsim.machine.memory import Port
 from hwsim.machine.timeline import Timeline
 
 

@@ -43,7 +43,8 @@ class LayerResult:
     """One layer: cycles, MACs and energy per inference, overflow events summed over the samples.
 
     The matrix product is out_rows × depth × out_cols for each of ``groups``; a layer without one has 0 MACs.
-    ``array_cycles`` is the time of the array alone with all operands at hand.
+    ``array_cycles`` is the time of the array alone with all operands at hand. ``dram_row_misses`` are rows of DRAM that
+    were opened, ``dram_row_hits`` bursts that found theirs open; 0 where the architecture has no ``dram.row_bytes``.
     """
 
     layer: str
@@ -68,6 +69,8 @@ class LayerResult:
     weight_bits: int
     activation_bits: int
     accumulator_bits: int
+    dram_row_hits: int = 0
+    dram_row_misses: int = 0
     energy: tuple[EnergyEntry, ...] = ()
     pe_overflows: tuple[PeOverflow, ...] = ()
 

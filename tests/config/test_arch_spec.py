@@ -67,6 +67,7 @@ def test_all_wrong_overrides_are_named_by_key() -> None:
     assert problems_of(apply_overrides, edge16, {"array.row": 1, "dram": 3}) == [
         "array.row: unknown key; did you mean 'array.rows'?",
         "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles, "
+        "dram.channels, dram.interleave_bytes, dram.burst_bytes, dram.banks, dram.row_bytes, dram.row_miss_cycles, "
         "dram.capacity_bytes",
     ]
 
@@ -95,6 +96,7 @@ def test_a_setting_may_correct_a_file(chip: Write) -> None:
         (
             "dram=3",
             "dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, dram.latency_cycles, "
+            "dram.channels, dram.interleave_bytes, dram.burst_bytes, dram.banks, dram.row_bytes, dram.row_miss_cycles, "
             "dram.capacity_bytes",
         ),
         (

@@ -12,7 +12,8 @@ from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine import machine as whole_machine
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.memory import Dram, Port, ScratchpadData, cycles_for
+from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.memory import Port, ScratchpadData, cycles_for
 from hwsim.mapping.operands import ActivationTiles
 from hwsim.mapping.tiles import Place
 
@@ -24,7 +25,7 @@ def test_a_begun_cycle_is_a_cycle(bits: int, cycles: int) -> None:
 
 def test_requests_queue_for_the_one_channel() -> None:
     clock, counts = Clock(simpy.Environment()), Counts()
-    dram = Dram(clock, DramSpec(bytes_per_cycle=2, latency_cycles=50), counts)
+    dram = Dram(clock, DramChannels(DramSpec(bytes_per_cycle=2, latency_cycles=50)), counts)
     ends = []
 
     def request(bytes_wanted: int) -> Process:

@@ -1,0 +1,168 @@
+"""DRAM: channels, bursts, banks and their row buffers, transfer by transfer.
+
+A transfer moves consecutive bytes. Each stream of transfers (the activations, the weights, what is written back) has a
+region of the address space of its own, which begins in bank 0 of channel 0, and goes through it from one end to the
+other: operands lie in DRAM in the order in which they are brought.
+
+An address is cut, from its low end, into: byte within ``interleave_bytes``, channel; what is left, channel by channel,
+into byte within a row of ``row_bytes``, bank, row. So a long transfer is spread over all channels, and on each of them
+it fills one bank's row after the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from hwsim.config.arch import DramSpec
+from hwsim.counts import Counts
+from hwsim.machine.clock import Clock, Process
+
+BITS_PER_BYTE = 8
+REGION_BYTES = 1 << 40
+
+
+class Channel:
+    """One channel: when it is free, and which row each of its banks holds open.
+
+    Times are counted in parts of a cycle, ``bytes_per_cycle`` of them to one: then the time of every burst is a whole
+    number of them.
+    """
+
+    def __init__(self, spec: DramSpec) -> None:
+        self._spec = spec
+        self.free_from = 0
+        self.hits = self.misses = 0
+        self._open_rows: dict[int, int] = {}
+
+    def transfer(self, start: int, stop: int, now: int) -> int:
+        """Return the cycle in which the bytes [start, stop) of this channel have passed; they wait for their turn.
+
+        Time is bursts x ``burst_bytes`` over the channel's share of the bandwidth, and ``row_miss_cycles`` for each
+        row that has to be opened, as far as they are not hidden: while one bank's row passes, the next bank opens its
+        own.
+        """
+        spec = self._spec
+        bursts = -(-stop // spec.burst_bytes) - start // spec.burst_bytes
+        parts = bursts * spec.burst_bytes * spec.channels + self._open(start, stop, bursts)
+        self.free_from = max(self.free_from, now) - (-parts // spec.bytes_per_cycle)
+        return self.free_from
+
+    def _open(self, start: int, stop: int, bursts: int) -> int:
+        """Open the rows of a transfer, count hits and misses, and return the parts of cycles that it costs."""
+        row_bytes, banks = self._spec.row_bytes, self._spec.banks
+        if row_bytes is None:
+            return 0
+        first, last = start // row_bytes, (stop - 1) // row_bytes
+        open_already = [row for row in range(first, min(last, first + banks - 1) + 1) if self._is_open(row)]
+        misses = last - first + 1 - len(open_already)
+        self.misses += misses
+        self.hits += bursts - misses
+        for row in range(max(first, last - banks + 1), last + 1):
+            self._open_rows[row % banks] = row
+        cost = 0 if first in open_already else self._hidden_by(0)
+        if last > first and first + 1 not in open_already:
+            cost += self._hidden_by((first + 1) * row_bytes - start)
+        later = max(last - first - 1, 0) - sum(row > first + 1 for row in open_already)
+        return cost + later * self._hidden_by(row_bytes)
+
+    def _is_open(self, row: int) -> bool:
+        return self._open_rows.get(row % self._spec.banks) == row
+
+    def _hidden_by(self, bytes_before: int) -> int:
+        """Return what is left of the time to open a row while these bytes of another bank's row pass."""
+        spec = self._spec
+        whole = spec.row_miss_cycles * spec.bytes_per_cycle
+        return max(whole - bytes_before * spec.channels, 0) if spec.banks > 1 else whole
+
+
+class DramChannels:
+    """All channels of a DRAM, and how far each stream has come. They outlast the layers."""
+
+    def __init__(self, spec: DramSpec) -> None:
+        self.spec = spec
+        self.channels = [Channel(spec) for _ in range(spec.channels)]
+        self.is_plain = spec.channels == spec.burst_bytes == 1 and spec.row_bytes is None
+        self._addresses: dict[str, int] = {}
+
+    @property
+    def hits(self) -> int:
+        """Bursts that found their row open."""
+        return sum(channel.hits for channel in self.channels)
+
+    @property
+    def misses(self) -> int:
+        """Rows that had to be opened."""
+        return sum(channel.misses for channel in self.channels)
+
+    def transfer(self, stream: str, bits: int, now: int) -> int:
+        """Return the cycle in which the next bits of a stream have passed; a transfer begins with a whole byte."""
+        address = self._addresses.setdefault(stream, len(self._addresses) * REGION_BYTES)
+        stop = address - (-bits // BITS_PER_BYTE)
+        self._addresses[stream] = stop
+        ends = [now]
+        for number, channel in enumerate(self.channels):
+            own = self._local(address, number), self._local(stop, number)
+            if own[0] < own[1]:
+                ends.append(channel.transfer(*own, now))
+        return max(ends)
+
+    def _local(self, address: int, channel: int) -> int:
+        """Return how many bytes below an address are a channel's."""
+        piece = self.spec.interleave_bytes
+        rounds, rest = divmod(address, piece * len(self.channels))
+        return rounds * piece + min(max(rest - channel * piece, 0), piece)
+
+
+class Dram:
+    """What a layer's units see of the DRAM: requests are served in the order in which they come.
+
+    A request occupies channels until its data have passed. A read's data arrive ``latency_cycles`` later, and the
+    latencies of successive reads overlap; writes are posted: they are done when the channels have taken them.
+    """
+
+    def __init__(self, clock: Clock, channels: DramChannels, counts: Counts) -> None:
+        self._clock, self._channels, self._counts = clock, channels, counts
+        self._rows_before = channels.hits, channels.misses
+        self.requests = 0
+
+    @property
+    def row_hits(self) -> int:
+        """Bursts since the layer began that found their row open; 0 where rows are not modelled."""
+        return self._channels.hits - self._rows_before[0]
+
+    @property
+    def row_misses(self) -> int:
+        """Rows that had to be opened since the layer began."""
+        return self._channels.misses - self._rows_before[1]
+
+    def read(self, unit: str, bits: int) -> Process:
+        """Return when the channels have transferred the data; ``latency_cycles`` later they are there."""
+        self._counts["dram", "read_bits"] += bits
+        yield from self._occupy(unit, bits)
+
+    def arrive(self, unit: str) -> Process:
+        """Return when data that the channels have just transferred are there."""
+        yield from self._clock.transfer((unit, "latency"), self._channels.spec.latency_cycles)
+
+    def write(self, unit: str, bits: int) -> Process:
+        """Return when the channels have taken the data."""
+        self._counts["dram", "write_bits"] += bits
+        yield from self._occupy(unit, bits)
+
+    def state(self) -> Hashable:
+        """Return for how many cycles from now the channels are taken.
+
+        Where the time of a transfer depends on its address, no state comes again after a request.
+        """
+        busy = tuple(max(channel.free_from - self._clock.now, 0) for channel in self._channels.channels)
+        return busy if self._channels.is_plain else (busy, self.requests)
+
+    def skip(self, cycles: int) -> None:
+        """Let cycles pass in which what the channels did repeated itself."""
+        for channel in self._channels.channels:
+            channel.free_from += cycles
+
+    def _occupy(self, unit: str, bits: int) -> Process:
+        self.requests += 1
+        end = self._channels.transfer(unit, bits, self._clock.now)
+        yield from self._clock.transfer((unit, "channel", bits), end - self._clock.now)
