@@ -17,6 +17,7 @@ from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.execute.codes import Values
 from hwsim.execute.integer import IntegerRun, run_integer
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
+from hwsim.machine.tracing import Sink
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
@@ -99,24 +100,32 @@ def chosen_engine(spec: ArchSpec, workload: Workload, engine: EngineName | None)
     return engine or DEFAULT_ENGINE
 
 
-def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool) -> RunResult:
+def simulate(
+    spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: bool, trace: Sink | None = None
+) -> RunResult:
     """Run chosen samples on an architecture.
 
     ``with_data`` runs the first sample on the machine with real operands and compares; without, the machine runs
     for timing alone (same cycles and counts) and single events are not kept. A workload of shapes alone is timed.
-    An array of floats always runs for timing alone, and its values are the functional engine's.
+    An array of floats always runs for timing alone, and its values are the functional engine's. ``trace`` is told what
+    every unit of the machine does when.
+
+    Raises:
+        ConfigError: a trace of an array of floats.
     """
     if spec.array.float_formats is not None:
+        if trace is not None:
+            raise ConfigError(f"trace with array.number_format {spec.array.number_format}; allowed: integer")
         return simulate_float(spec, chosen, __version__)
     compiled = compile_workload(spec, chosen.workload)
     if not compiled.network.has_values:
-        return _timed(spec, compiled)
+        return _timed(spec, compiled, trace)
     codes = compiled.codes(chosen.inputs)
     if with_data:
-        whole, runs = _checked_run(spec, compiled, codes, engine)
+        whole, runs = _checked_run(spec, compiled, codes, engine, trace)
     else:
         whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
-        runs = run_machine(compiled.layers, spec)
+        runs = run_machine(compiled.layers, spec, trace=trace)
     outputs = compiled.reals(whole.values[compiled.output])
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     events, left_out = _first_events(runs)
@@ -136,7 +145,7 @@ def simulate(spec: ArchSpec, chosen: Samples, *, engine: EngineName, with_data: 
 
 
 def _checked_run(
-    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], engine: EngineName
+    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], engine: EngineName, trace: Sink | None
 ) -> tuple[IntegerRun, list[LayerRun]]:
     """Run all samples without the clock, and the first on the machine with data, where both must agree.
 
@@ -146,14 +155,14 @@ def _checked_run(
     first, others = ({name: values[part] for name, values in codes.items()} for part in (slice(1), slice(1, None)))
     written = [layer.output for layer in compiled.layers]
     shadow = run_integer(compiled.steps, compiled.params, first, keep=sorted({*written, compiled.output}))
-    runs = run_machine(compiled.layers, spec, sample_data(first, engine))
+    runs = run_machine(compiled.layers, spec, sample_data(first, engine), trace=trace)
     _compare(runs, shadow)
     if not len(others[compiled.input]):
         return shadow, runs
     return shadow.followed_by(run_integer(compiled.steps, compiled.params, others, keep=[compiled.output])), runs
 
 
-def _timed(spec: ArchSpec, compiled: Compiled) -> RunResult:
+def _timed(spec: ArchSpec, compiled: Compiled, trace: Sink | None) -> RunResult:
     """Run the machine without data: no sample, and so no accuracy and no overflow."""
     return RunResult(
         version=__version__,
@@ -164,7 +173,7 @@ def _timed(spec: ArchSpec, compiled: Compiled) -> RunResult:
         accuracy=None,
         float_accuracy=None,
         sqnr_db=None,
-        layer_results=layer_results(run_machine(compiled.layers, spec), spec, {}),
+        layer_results=layer_results(run_machine(compiled.layers, spec, trace=trace), spec, {}),
     )
 
 

@@ -96,6 +96,10 @@ def run(
         int | None,
         typer.Option(metavar="SEED", min=0, help="Fill a workload of shapes alone with random integers."),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what each unit does when to this .json, for ui.perfetto.dev."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on an architecture.
@@ -120,6 +124,7 @@ def run(
             vcd_layer,
             vcd_folds,
             random_values,
+            trace,
             as_json,
         )
     )
@@ -151,13 +156,15 @@ def sweep(
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's or a run's results.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of a sweep's or a run's results, or the file of a trace.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Draw the plots of a sweep's stored results, or of a single run's."""
+    """Draw the plots of a sweep's stored results, or of a single run's, or a picture of a trace."""
     from hwsim.cli.plot import draw_plots
 
-    draw_plots(folder, as_json=as_json)
+    draw_plots(path, as_json=as_json)
 
 
 @app.command()

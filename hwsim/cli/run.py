@@ -18,6 +18,7 @@ from hwsim.network.network import no_values
 from hwsim.quantize.random_values import with_random_values
 from hwsim.readers.samples import read_inputs
 from hwsim.readers.workload import Workload
+from hwsim.results.trace_file import trace_file
 from hwsim.samples import choose_samples, with_calibration
 from hwsim.simulate import all_tensors, chosen_engine, simulate
 
@@ -42,6 +43,7 @@ class RunRequest:
     vcd_layer: str | None
     vcd_folds: str
     random_values: int | None
+    trace: Path | None
     as_json: bool
 
 
@@ -54,7 +56,7 @@ def run_once(request: RunRequest) -> None:
     named = request.engine and one_of(request.engine, list(_ENGINES), "engine")
     if request.vcd_layer is not None and request.vcd is None:
         raise ConfigError("--vcd-layer without --vcd; allowed: both")
-    check_targets(request.out, request.dump_tensors, request.vcd)
+    check_targets(request.out, request.dump_tensors, request.vcd, request.trace)
     spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
     if request.random_values is not None:
         workload = with_random_values(workload, spec, request.random_values)
@@ -66,8 +68,14 @@ def run_once(request: RunRequest) -> None:
     if request.vcd is not None:
         check_integers(spec)
     engine = chosen_engine(spec, workload, _ENGINES[named] if named else None)
-    result = simulate(spec, chosen, engine=engine, with_data=True)
     written: list[Path] = []
+    if request.trace is None:
+        result = simulate(spec, chosen, engine=engine, with_data=True)
+    else:
+        properties = {"workload": workload.name, "architecture": spec.name, "clock_hz": spec.clock_hz}
+        with trace_file(request.trace, properties) as trace:
+            result = simulate(spec, chosen, engine=engine, with_data=True, trace=trace)
+        written.append(request.trace)
     if request.out:
         written += write_result(result, request.out)
     if request.dump_tensors:

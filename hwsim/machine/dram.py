@@ -16,6 +16,7 @@ from collections.abc import Hashable
 from hwsim.config.arch import DramSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
+from hwsim.machine.tracing import Tracer
 
 BITS_PER_BYTE = 8
 REGION_BYTES = 1 << 40
@@ -28,14 +29,14 @@ class Channel:
     number of them.
     """
 
-    def __init__(self, spec: DramSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: DramSpec, name: str = "DRAM", tracer: Tracer | None = None) -> None:
+        self._spec, self._name, self._tracer = spec, name, tracer
         self.free_from = 0
         self.hits = self.misses = 0
         self._open_rows: dict[int, int] = {}
 
-    def transfer(self, start: int, stop: int, now: int) -> int:
-        """Return the cycle in which the bytes [start, stop) of this channel have passed; they wait for their turn.
+    def transfer(self, stream: str, start: int, stop: int, now: int) -> int:
+        """Return the cycle in which a stream's bytes [start, stop) of this channel have passed, after their turn came.
 
         Time is bursts x ``burst_bytes`` over the channel's share of the bandwidth, and ``row_miss_cycles`` for each
         row that has to be opened, as far as they are not hidden: while one bank's row passes, the next bank opens its
@@ -44,7 +45,12 @@ class Channel:
         spec = self._spec
         bursts = -(-stop // spec.burst_bytes) - start // spec.burst_bytes
         parts = bursts * spec.burst_bytes * spec.channels + self._open(start, stop, bursts)
-        self.free_from = max(self.free_from, now) - (-parts // spec.bytes_per_cycle)
+        begin = max(self.free_from, now)
+        self.free_from = begin - (-parts // spec.bytes_per_cycle)
+        if self._tracer is not None and begin < self.free_from:
+            self._tracer.slice(self._name, stream.replace("_", " "), begin, self.free_from, {"bytes": stop - start})
+            self._tracer.level(f"{self._name} bytes per cycle", begin, (stop - start) / (self.free_from - begin))
+            self._tracer.level(f"{self._name} bytes per cycle", self.free_from, 0)
         return self.free_from
 
     def _open(self, start: int, stop: int, bursts: int) -> int:
@@ -78,9 +84,10 @@ class Channel:
 class DramChannels:
     """All channels of a DRAM, and how far each stream has come. They outlast the layers."""
 
-    def __init__(self, spec: DramSpec) -> None:
+    def __init__(self, spec: DramSpec, tracer: Tracer | None = None) -> None:
         self.spec = spec
-        self.channels = [Channel(spec) for _ in range(spec.channels)]
+        names = ["DRAM"] if spec.channels == 1 else [f"DRAM channel {number}" for number in range(spec.channels)]
+        self.channels = [Channel(spec, name, tracer) for name in names]
         self.is_plain = spec.channels == spec.burst_bytes == 1 and spec.row_bytes is None
         self._addresses: dict[str, int] = {}
 
@@ -103,7 +110,7 @@ class DramChannels:
         for number, channel in enumerate(self.channels):
             own = self._local(address, number), self._local(stop, number)
             if own[0] < own[1]:
-                ends.append(channel.transfer(*own, now))
+                ends.append(channel.transfer(stream, *own, now))
         return max(ends)
 
     def _local(self, address: int, channel: int) -> int:

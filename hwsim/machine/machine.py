@@ -20,6 +20,7 @@ from hwsim.machine.memory import ScratchpadData
 from hwsim.machine.periods import Periods
 from hwsim.machine.product import ProductRun
 from hwsim.machine.timeline import Span, Timeline
+from hwsim.machine.tracing import Sink, Tracer
 from hwsim.machine.units import Units
 from hwsim.machine.vector import VectorRun
 from hwsim.mapping.plan import LayerPlan
@@ -67,6 +68,7 @@ def run_machine(
     data: SampleData | None = None,
     *,
     observe: Observer | None = None,
+    trace: Sink | None = None,
     fast_forward: bool = True,
 ) -> list[LayerRun]:
     """Run the layers in order; each starts when the one before has been written back.
@@ -80,6 +82,7 @@ def run_machine(
         spec: the machine it was made for.
         data: one sample, or None for timing alone.
         observe: is told each span of each layer by the layer's name, as it ends; then nothing is skipped.
+        trace: is told what every unit does when; then nothing is skipped either.
         fast_forward: whether periods in which the machine repeats itself are skipped in a timing run. The result is
             the same.
 
@@ -87,7 +90,8 @@ def run_machine(
         AccumulatorOverflowError: an add overflowed under ``overflow: error``.
         CheckFailedError: a fold read operands that no transfer had brought.
     """
-    machine = _Machine(spec, data, observe, fast_forward=fast_forward and data is None and observe is None)
+    fast_forward = fast_forward and data is None and observe is None and trace is None
+    machine = _Machine(spec, data, observe, trace, fast_forward=fast_forward)
     return [machine.run(layer) for layer in layers]
 
 
@@ -142,21 +146,34 @@ class _Machine:
     """The machine from the first layer to the last."""
 
     def __init__(
-        self, spec: ArchSpec, data: SampleData | None, observe: Observer | None, *, fast_forward: bool
+        self,
+        spec: ArchSpec,
+        data: SampleData | None,
+        observe: Observer | None,
+        trace: Sink | None,
+        *,
+        fast_forward: bool,
     ) -> None:
         self._spec, self._data, self._observe, self._fast_forward = spec, data, observe, fast_forward
         self._clock = Clock(simpy.Environment())
-        self._channels = DramChannels(spec.dram)
+        self._tracer = Tracer(trace) if trace is not None else None
+        self._channels = DramChannels(spec.dram, self._tracer)
         self._memories = _Memories(dict(data.codes) if data else {})
 
     def run(self, plan: LayerPlan) -> LayerRun:
         """Run one layer until its output is where it belongs."""
         start = self._clock.now
-        observe = self._observe
-        timeline = Timeline(self._clock, observe and (lambda span: observe(plan.name, span)))
+        observe, tracer = self._observe, self._tracer
+        timeline = Timeline(
+            self._clock,
+            observe and (lambda span: observe(plan.name, span)),
+            None if tracer is None else tracer.share,
+        )
+        if tracer is not None:
+            tracer.layer = plan.name
         counts = Counts()
         dram = Dram(self._clock, self._channels, counts)
-        units = Units.of(self._clock, timeline, dram, self._spec, counts)
+        units = Units.of(self._clock, timeline, dram, self._spec, counts, tracer)
         product = self._product_data(plan)
         env = self._clock.env
         env.run(env.process(self._layer(units, plan, product)))
@@ -168,6 +185,8 @@ class _Machine:
                 counts["weight_decoder", action] += read_bits // plan.product.step.weight_memory_bits
         for step in plan.after:
             counts.update(step.counts)
+        if tracer is not None:
+            tracer.slice("layers", plan.name, start, self._clock.now)
         return LayerRun(
             plan=plan,
             start_cycle=start,

@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.errors import CheckFailedError
 from hwsim.machine.clock import Clock
+from hwsim.machine.tracing import Tracer
 from hwsim.network.gather import PADDING
 from hwsim.numerics.formats import IntArray
 
@@ -22,14 +23,16 @@ def cycles_for(bits: int, bytes_per_cycle: int) -> int:
 class Port:
     """A port of a scratchpad: transfers pass one after the other, in the order in which they come."""
 
-    def __init__(self, clock: Clock, bytes_per_cycle: int) -> None:
-        self._clock, self._bytes_per_cycle = clock, bytes_per_cycle
+    def __init__(self, clock: Clock, bytes_per_cycle: int, *, name: str = "port", tracer: Tracer | None = None) -> None:
+        self._clock, self._bytes_per_cycle, self._name, self._tracer = clock, bytes_per_cycle, name, tracer
         self._free_from = 0
 
     def passes(self, bits: int, start: int | None = None) -> int:
         """Return the cycle in which ``bits`` that come in cycle ``start`` (now, if None) have passed."""
         begin = max(self._free_from, self._clock.now if start is None else start)
         self._free_from = begin + cycles_for(bits, self._bytes_per_cycle)
+        if self._tracer is not None:
+            self._tracer.slice(self._name, "pass", begin, self._free_from, {"bytes": -(-bits // BITS_PER_BYTE)})
         return self._free_from
 
     def state(self) -> int:

@@ -13,9 +13,10 @@ from hwsim.array.params import Dataflow
 from hwsim.machine.clock import Process
 from hwsim.machine.data import ProductData
 from hwsim.machine.supply import OperandSupply
+from hwsim.machine.tracing import Tracer
 from hwsim.machine.units import Units
 from hwsim.mapping.plan import ProductPlan
-from hwsim.mapping.tiles import Tile, TileFolds
+from hwsim.mapping.tiles import Tile, TileFolds, length
 from hwsim.mapping.tiling import banks
 
 WriteBack = Callable[[int], Process]
@@ -47,12 +48,17 @@ class Block:
         return (self.kind, max(self.ready - now, 0), max(self.complete - now, 0))
 
 
+Phase = tuple[str, int, int]
+"""A class of cycles, and its first cycle and the one after its last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """When a fold's operands and sums pass the array, in cycles.
 
     ``activations_read`` and ``weights_read``: the scratchpads have delivered them; ``follows``: another fold's may
-    come; ``ready`` and ``complete``: the first and the last sums are out; ``end``: the array is empty.
+    come; ``ready`` and ``complete``: the first and the last sums are out; ``end``: the array is empty. ``phases`` are
+    what the array does in between.
     """
 
     activations_read: int
@@ -61,6 +67,7 @@ class Passage:
     ready: int
     complete: int
     end: int
+    phases: tuple[Phase, ...]
 
 
 class ProductRun:
@@ -87,6 +94,7 @@ class ProductRun:
             units.activation_port,
             units.counts,
             data.activations if data else None,
+            units.tracer,
         )
         self.weights = OperandSupply(
             "weight_scratchpad",
@@ -95,6 +103,7 @@ class ProductRun:
             units.weight_port,
             units.counts,
             data.weights if data else None,
+            units.tracer,
         )
         timing = plan.tile_timing(plan.grid.tile(0))
         held = banks(timing.duration, timing.interval)
@@ -201,28 +210,55 @@ class ProductRun:
         )
 
     def _pass(self, fold: Fold, timing: FoldTiming) -> Passage:
-        return self._keep_outputs(fold, timing) if self._is_output_stationary else self._stream(fold, timing)
+        passage = self._keep_outputs(fold, timing) if self._is_output_stationary else self._stream(fold, timing)
+        for phase in passage.phases:
+            self._timeline.add(*phase)
+        if self._units.tracer is not None:
+            self._trace(self._units.tracer, fold, passage)
+        return passage
+
+    def _trace(self, tracer: Tracer, fold: Fold, passage: Passage) -> None:
+        """Tell of a fold and its phases; folds that overlap lie on tracks next to each other."""
+        now = self._clock.now
+        track = tracer.lane("array", now, passage.end)
+        details = {"tile": self.tile_number, "fold": self.fold_number}
+        tracer.slice(
+            track,
+            f"tile {self.tile_number}, fold {self.fold_number}",
+            now,
+            passage.end,
+            details
+            | {
+                "out_rows": length(fold.out_rows),
+                "depth": length(fold.depth),
+                "out_cols": length(fold.out_cols),
+            },
+        )
+        for kind, start, end in passage.phases:
+            tracer.slice(track, kind.replace("_", " "), start, end, details)
 
     def _keep_outputs(self, fold: Fold, timing: FoldTiming) -> Passage:
         """Operands enter during fill and compute; the finished sums leave during the drain."""
-        now, timeline = self._clock.now, self._timeline
+        now = self._clock.now
         activations = self.activations.feed(self.plan.activations.read_bits(fold))
         weights = self.weights.feed(self.plan.weights.read_bits(fold))
         computing, computed = now + timing.fill, now + timing.fill + timing.compute
         finished = max(computed, activations, weights)
         end = finished + timing.drain
-        timeline.add("fill", now, computing)
-        timeline.add("compute", computing, computed)
-        timeline.add("load_stall", computed, finished)
-        timeline.add("drain", finished, end)
-        return Passage(activations, weights, max(activations, weights), finished, end, end)
+        phases = (
+            ("fill", now, computing),
+            ("compute", computing, computed),
+            ("load_stall", computed, finished),
+            ("drain", finished, end),
+        )
+        return Passage(activations, weights, max(activations, weights), finished, end, end, phases)
 
     def _stream(self, fold: Fold, timing: FoldTiming) -> Passage:
         """The stationary operand enters during the fill, the other one streams; sums leave from 2 rows on.
 
         One stream follows the other; when it begins, the second set of registers can take another stationary operand.
         """
-        now, timeline, plan = self._clock.now, self._timeline, self.plan
+        now, plan = self._clock.now, self.plan
         bits = plan.weights.read_bits(fold), plan.activations.read_bits(fold)
         stationary_bits, streaming_bits = bits if self._stationary is self.weights else bits[::-1]
         filled = now + timing.fill
@@ -233,13 +269,15 @@ class ProductRun:
         streamed = begin + timing.compute
         self._stream_free_from = max(streamed, streaming)
         end = self._stream_free_from + timing.drain
-        timeline.add("fill", now, filled)
-        timeline.add("load_stall", filled, loaded)
-        timeline.add("compute", begin, streamed)
-        timeline.add("load_stall", streamed, self._stream_free_from)
-        timeline.add("drain", self._stream_free_from, end)
+        phases = (
+            ("fill", now, filled),
+            ("load_stall", filled, loaded),
+            ("compute", begin, streamed),
+            ("load_stall", streamed, self._stream_free_from),
+            ("drain", self._stream_free_from, end),
+        )
         weights, activations = (stationary, streaming) if self._stationary is self.weights else (streaming, stationary)
-        return Passage(activations, weights, begin, begin + timing.fill, end + timing.tail, end)
+        return Passage(activations, weights, begin, begin + timing.fill, end + timing.tail, end, phases)
 
     def _requantize_all(self) -> Process:
         clock, spec = self._clock, self._units.spec.requantizer
@@ -262,6 +300,9 @@ class ProductRun:
         through_lanes = clock.now - (-block.fold.outputs // spec.lanes)
         done = max(through_lanes, self._units.output_port.passes(bits), block.complete)
         self._timeline.add("requantize", clock.now, done + spec.pipeline_cycles)
+        if self._units.tracer is not None:
+            outputs = {"outputs": block.fold.outputs}
+            self._units.tracer.slice("requantizer", "requantize", clock.now, done, outputs)
         yield from clock.pause(("requantizer", "lanes"), done - clock.now)
         if self._data is not None:
             self._data.requantize(block.group, block.fold)

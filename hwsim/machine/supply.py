@@ -9,7 +9,8 @@ import simpy
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.dram import Dram
-from hwsim.machine.memory import Port, ScratchpadData
+from hwsim.machine.memory import BITS_PER_BYTE, Port, ScratchpadData
+from hwsim.machine.tracing import Tracer
 from hwsim.mapping.operands import OperandTiles
 
 
@@ -26,6 +27,7 @@ class OperandSupply:
         port: the scratchpad's, on the side of the array.
         counts: takes the scratchpad's actions.
         data: the codes of a run with data.
+        tracer: is told how much lies in the scratchpad.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class OperandSupply:
         port: Port,
         counts: Counts,
         data: ScratchpadData | None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._name, self._clock, self._dram, self._tiles = name, clock, dram, tiles
+        self._tracer, self._held_bits = tracer, 0
+        self._note(0)
         self._port, self._counts, self._data = port, counts, data
         self._arrived = simpy.Container(clock.env)
         self._slots = simpy.Container(clock.env, tiles.slots, init=tiles.slots) if tiles.slots else None
@@ -68,10 +73,18 @@ class OperandSupply:
         """Let cycles pass in which what happened repeated itself."""
         self._port.skip(cycles)
 
+    def _note(self, bits: int) -> None:
+        """Tell how much has come and not gone since the layer began."""
+        if self._tracer is not None:
+            self._held_bits += bits
+            name = f"{self._name.replace('_', ' ')} bytes"
+            self._tracer.level(name, self._clock.now, -(-self._held_bits // BITS_PER_BYTE))
+
     def _release(self, number: int, cycle: int) -> Process:
         yield from self._clock.pause((self._name, "release"), cycle - self._clock.now)
         if self._data is not None:
             self._data.release(self._tiles.index(self._tiles.grid.place(number)))
+        self._note(-self._tiles.slice_bits(self._tiles.grid.place(number)))
         assert self._slots is not None  # noqa: S101  (what is streamed has slots)
         yield self._slots.put(1)
 
@@ -92,6 +105,7 @@ class OperandSupply:
 
     def _arrive(self, number: int) -> Process:
         yield from self._dram.arrive(self._name)
+        self._note(self._tiles.bits(number))
         if self._data is not None:
             place = self._tiles.index(self._tiles.grid.place(number))
             self._data.load(place, once=self._tiles.residency == "stays")

@@ -39,10 +39,16 @@ class Timeline:
     Args:
         clock: the machine's.
         observe: is told every span that ends, if given.
+        share: is told, in order, to which class the cycles between two others belong, if given.
     """
 
-    def __init__(self, clock: Clock, observe: Callable[[Span], None] | None = None) -> None:
-        self._clock, self._observe = clock, observe
+    def __init__(
+        self,
+        clock: Clock,
+        observe: Callable[[Span], None] | None = None,
+        share: Callable[[Span], None] | None = None,
+    ) -> None:
+        self._clock, self._observe, self._share = clock, observe, share
         self._active: list[Activity] = []
         self._settled = clock.now
         self._cycles = [0] * len(CLASSES)
@@ -121,5 +127,7 @@ class Timeline:
             if not ranks:
                 raise ValueError(f"cycles {start} to {end} belong to no class")
             self._cycles[min(ranks)] += end - start
+            if self._share is not None:
+                self._share(Span(CLASSES[min(ranks)], start, end))
         self._settled = now
         self._active = [one for one in self._active if one.end is None or one.end > now]

@@ -10,6 +10,7 @@ from hwsim.machine.clock import Clock, Process
 from hwsim.machine.dram import Dram
 from hwsim.machine.memory import Port
 from hwsim.machine.timeline import Timeline
+from hwsim.machine.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,21 +31,35 @@ class Units:
     weight_port: Port
     output_port: Port
     link: Port
+    tracer: Tracer | None = None
 
     @classmethod
-    def of(cls, clock: Clock, timeline: Timeline, dram: Dram, spec: ArchSpec, counts: Counts) -> Units:
+    def of(
+        cls,
+        clock: Clock,
+        timeline: Timeline,
+        dram: Dram,
+        spec: ArchSpec,
+        counts: Counts,
+        tracer: Tracer | None = None,
+    ) -> Units:
         """Build the units of an architecture; they share the DRAM with others."""
         pads = spec.scratchpads
+
+        def port(name: str, bytes_per_cycle: int) -> Port:
+            return Port(clock, bytes_per_cycle, name=name, tracer=tracer)
+
         return cls(
             clock,
             timeline,
             dram,
             spec,
             counts,
-            activation_port=Port(clock, pads.activations.bytes_per_cycle),
-            weight_port=Port(clock, pads.weights.bytes_per_cycle),
-            output_port=Port(clock, pads.outputs.bytes_per_cycle),
-            link=Port(clock, min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)),
+            activation_port=port("activation scratchpad port", pads.activations.bytes_per_cycle),
+            weight_port=port("weight scratchpad port", pads.weights.bytes_per_cycle),
+            output_port=port("output scratchpad port", pads.outputs.bytes_per_cycle),
+            link=port("outputs to activations", min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)),
+            tracer=tracer,
         )
 
     @property

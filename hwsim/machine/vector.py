@@ -94,12 +94,19 @@ class VectorRun:
             units.activation_port.passes(activation_bits),
         )
         self._timeline.add("vector", self._clock.now, done)
+        if units.tracer is not None:
+            track = "activation LUT" if _is_on_lut(step) else "vector unit"
+            operations = {"operations": self._share(step.operations, piece)}
+            units.tracer.slice(track, step.name, self._clock.now, done, operations)
         yield from self._clock.pause("vector unit", done - self._clock.now)
 
     def _lanes(self, step: ElementwiseStep) -> int:
-        on_lut = isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")
-        return self._units.spec.activation_lut.lanes if on_lut else self._units.spec.vector_unit.lanes
+        return self._units.spec.activation_lut.lanes if _is_on_lut(step) else self._units.spec.vector_unit.lanes
 
     def _share(self, amount: int, piece: int) -> int:
         """Return a piece's part of an amount; the parts add up to it."""
         return amount * (piece + 1) // self._plan.pieces - amount * piece // self._plan.pieces
+
+
+def _is_on_lut(step: ElementwiseStep) -> bool:
+    return isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hwsim.errors import ConfigError
 
@@ -18,9 +21,22 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Replace the file's contents by ``data`` at once and return its path; missing folders are made.
+    """Replace the file's contents by ``data`` at once and return its path; see ``replacing``.
 
-    The data goes to a temporary file in the same folder, is forced to the disk, and takes the file's name.
+    Raises:
+        ConfigError: the file cannot be written; nothing has changed.
+    """
+    with replacing(path) as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, piece by piece, whose contents take the place of ``path``'s at the end, at once.
+
+    The data goes to a temporary file in the same folder, is forced to the disk, and takes the file's name; missing
+    folders are made. What raises inside leaves everything as it was.
 
     Raises:
         ConfigError: the file cannot be written; nothing has changed.
@@ -29,21 +45,16 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write_durably(temporary, data)
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
         _remove(temporary)
-    return target
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,53 @@
+"""``hwsim run --trace`` and the picture of a trace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Hwsim
+
+RUN = ("run", "edge16", "digits_mlp", "--samples", "1")
+
+
+def test_a_trace_is_written_and_drawn(hwsim: Hwsim, here: Path) -> None:
+    outcome = hwsim(*RUN, "--trace", "t.json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[-1] == "wrote t.json"
+    trace = json.loads((here / "t.json").read_text())
+    assert trace["otherData"]["workload"] == "digits_mlp"
+    drawn = hwsim("plot", "t.json")
+    assert (drawn.code, drawn.out) == (0, "plot  t.png (also .svg, .csv)\n")
+    assert (here / "t.png").read_bytes().startswith(b"\x89PNG")
+    slices = (here / "t.csv").read_text().splitlines()
+    assert slices[0] == "track,name,layer,start,end"
+    assert len(slices) - 1 == sum(event["ph"] == "X" for event in trace["traceEvents"])
+
+
+def test_shapes_alone_can_be_traced(hwsim: Hwsim, here: Path) -> None:
+    (here / "net.csv").write_text("Layer,M,N,K,\na,3,4,5,\n")
+    assert hwsim("run", "edge16", "net.csv", "--trace", "t.json").code == 0
+    assert any(event["name"] == "compute" for event in json.loads((here / "t.json").read_text())["traceEvents"])
+
+
+def test_floats_are_not_traced(hwsim: Hwsim, here: Path) -> None:
+    outcome = hwsim(*RUN, "--trace", "t.json", "--set", "array.number_format=fp16")
+    assert outcome.code == 2
+    assert outcome.err == "hwsim: trace with array.number_format fp16; allowed: integer\n"
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "no trace of a run (JSONDecodeError"),
+        ('{"a": 1}', "no trace of a run (KeyError"),
+        ('{"traceEvents": []}', "a trace without slices"),
+    ],
+)
+def test_what_is_no_trace_is_not_drawn(hwsim: Hwsim, here: Path, text: str, problem: str) -> None:
+    (here / "t.json").write_text(text)
+    outcome = hwsim("plot", "t.json")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"hwsim: t.json: {problem}")
