@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,12 @@ class ProductData:
         self._accumulators = np.zeros(shape, np.int64)
         self._row_sums = np.zeros(shape[:2], np.int64)
         self._events = np.zeros((0, 3), np.int64)
+        self._window: tuple[Hashable, IntArray] = (None, np.zeros((0, 0), np.int64))
 
     def step_fold(self, group: int, fold: Fold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
         step = self._step
-        window = step.gather.indices(group, fold.out_rows, fold.depth)
-        activations = step.offset_activations(self.activations.read(window))
+        activations = step.offset_activations(self.activations.read(self._elements(group, fold)))
         weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
         place = (group, fold.out_rows, fold.out_cols)
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
@@ -67,6 +68,14 @@ class ProductData:
         self.per_pe += result.overflows.per_pe
         self.counts.update(result.counts)
         self._keep(result.overflows.events, group, fold)
+
+    def _elements(self, group: int, fold: Fold) -> IntArray:
+        """Return which input elements a fold reads; folds of other columns ask for the same again."""
+        rows, depth = fold.out_rows, fold.depth
+        key = (group, rows.start, rows.stop, depth.start, depth.stop)
+        if self._window[0] != key:
+            self._window = key, self._step.gather.indices(group, rows, depth)
+        return self._window[1]
 
     def requantize(self, group: int, fold: Fold) -> None:
         """Turn the finished sums of a chain into output codes, and put them where they belong in the output."""
