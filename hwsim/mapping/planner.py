@@ -134,10 +134,15 @@ class _Planner:
         return choose_kept(chosen, scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
 
     def _activation_candidates(self) -> Iterator[Candidate]:
-        """Yield what layers make and others read, and network inputs that several layers read; outputs leave."""
+        """Yield what layers make and others read, and network inputs that several layers read.
+
+        Outputs leave, and what a product takes in place of weights comes to their scratchpad from DRAM.
+        """
+        in_place_of_weights = {name for chain in self._chains if chain.product is not None for name in chain.inputs[1:]}
         for name, readers in self._readers.items():
             made = self._makers.get(name)
-            if name in self._outputs or (made is None and len(readers) == 1):
+            leaves = name in self._outputs or name in in_place_of_weights
+            if leaves or (made is None and len(readers) == 1):
                 continue
             first = readers[0] if made is None else made
             saves = len(readers) - 1 if made is None else len(readers) + 1

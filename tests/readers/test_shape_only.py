@@ -127,6 +127,22 @@ def test_attention_is_a_product_for_each_head(tmp_path: Path) -> None:
     assert result["sum", "activation_lut", "lookup"] == 6  # a reciprocal square root a row
 
 
+def test_what_stands_in_place_of_weights_comes_from_dram(tmp_path: Path) -> None:
+    """The query stays in the activation scratchpad; the key is written to DRAM and read as weights are."""
+    net = shapes(
+        tmp_path,
+        [16, 32],
+        "name: query, type: dense, units: 32",
+        "name: key, type: dense, inputs: [input], units: 32",
+        "name: scores, type: matmul, inputs: [query, key], heads: 2, transpose: true",
+    )
+    energy = hwsim.run("edge16", net).energy.set_index(["layer", "component", "action"])["count"] / 8
+    assert ("query", "dram", "write_bits") not in energy.index
+    assert energy["key", "dram", "write_bits"] == 16 * 32
+    assert energy["scores", "dram", "read_bits"] == 16 * 32
+    assert energy["scores", "weight_scratchpad", "write_bits"] == 16 * 32
+
+
 def test_a_residual_block_reads_both_ways(tmp_path: Path) -> None:
     net = shapes(
         tmp_path,
