@@ -20,119 +20,31 @@ from hwsim.network.operators.arithmetic import (
     QuantizedRectify,
     Requantize,
 )
-from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
-from hwsim.network.operators.dense import RowsDense
 from hwsim.network.operators.elementwise import LutFunction, Rectify
 from hwsim.network.operators.functions import Softmax, TableFunction
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
-from hwsim.network.tensor import Shape, Tensor
+from hwsim.network.tensor import Tensor
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation
 from hwsim.readers.tflite.lstm import build_lstm
+from hwsim.readers.tflite.products import (
+    build_conv_2d,
+    build_depthwise_conv_2d,
+    build_fully_connected,
+    check_windows,
+)
 from hwsim.readers.tflite.reals import build_real_product
 from hwsim.readers.tflite.source import Source
-from hwsim.readers.tflite.types import PACKED, REAL, check_types
+from hwsim.readers.tflite.types import REAL, check_types
 
 LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
-MAX_WINDOW_ELEMENTS = 1 << 26
 MAX_POOL_WINDOW = 1 << 16
 
 
 Built = Sequence[Operator]
 Builder = Callable[[Source], Built]
-
-
-def _kernel(source: Source) -> Shape:
-    shape = source.tensor(1).shape
-    if len(shape) != 4 or min(shape) < 1:
-        raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: four sizes")
-    return shape
-
-
-def _is_packed(source: Source) -> bool:
-    return source.tensor(1).dtype == PACKED
-
-
-def _check_windows(source: Source, elements: int) -> None:
-    """Refuse what would take unbounded memory: all windows of an operator written out."""
-    outputs = int(np.prod(source.model.tensors[source.operator.outputs[0]].shape[:3]))
-    if outputs * elements > MAX_WINDOW_ELEMENTS:
-        raise ConfigError(
-            f"{source.operator.label}: {outputs * elements} window elements; allowed: {MAX_WINDOW_ELEMENTS}"
-        )
-
-
-def _conv_2d(source: Source) -> Built:
-    """Weights lie as (filters, height, width, channels)."""
-    filters, height, width, depth = _kernel(source)
-    channels = source.shape[-1] if source.shape else 0
-    if channels % depth:
-        raise ConfigError(f"{source.operator.label}: {channels} channels and weights for {depth}")
-    _check_windows(source, height * width * channels)
-    conv = Conv2d(
-        source.name,
-        source.inputs,
-        source.output,
-        str(source.tensor(1).index),
-        source.bias,
-        source.activation,
-        groups=channels // depth,
-        packed=_is_packed(source),
-        filters=filters,
-        kernel=(height, width),
-        stride=source.pair("StrideH", "StrideW"),
-        padding=source.padding,
-        dilation=source.pair("DilationHFactor", "DilationWFactor"),
-    )
-    return [conv]
-
-
-def _depthwise_conv_2d(source: Source) -> Built:
-    """Weights lie as (1, height, width, channels): one group for each channel of the input."""
-    _, height, width, filters = _kernel(source)
-    channels = source.shape[-1] if source.shape else 0
-    if not channels or filters % channels:
-        raise ConfigError(f"{source.operator.label}: {channels} channels and {filters} filters")
-    _check_windows(source, height * width * channels)
-    conv = DepthwiseConv2d(
-        source.name,
-        source.inputs,
-        source.output,
-        str(source.tensor(1).index),
-        source.bias,
-        source.activation,
-        groups=channels,
-        packed=_is_packed(source),
-        filters=filters,
-        kernel=(height, width),
-        stride=source.pair("StrideH", "StrideW"),
-        padding=source.padding,
-        dilation=source.pair("DilationHFactor", "DilationWFactor"),
-    )
-    return [conv]
-
-
-def _fully_connected(source: Source) -> Built:
-    """Weights lie as (units, depth)."""
-    shape = source.tensor(1).shape
-    if len(shape) != 2 or min(shape) < 1:
-        raise ConfigError(f"{source.operator.label}: weights of shape {list(shape)}; allowed: two sizes")
-    if source.number("WeightsFormat"):
-        raise UnsupportedError(f"{source.operator.label}: shuffled weights")
-    dense = RowsDense(
-        source.name,
-        source.inputs,
-        source.output,
-        str(source.tensor(1).index),
-        source.bias,
-        source.activation,
-        packed=_is_packed(source),
-        units=shape[0],
-        depth=shape[1],
-    )
-    return [dense]
 
 
 def _add(source: Source, *, subtract: bool = False) -> Built:
@@ -162,7 +74,7 @@ def _pool(source: Source, *, average: bool) -> Built:
     window = Window(
         *source.pair("FilterHeight", "FilterWidth"), *source.pair("StrideH", "StrideW"), padding=source.padding
     )
-    _check_windows(source, window.height * window.width * (source.shape[-1] if source.shape else 1))
+    check_windows(source, window.height * window.width * (source.shape[-1] if source.shape else 1))
     if window.height * window.width > MAX_POOL_WINDOW or len(source.shape) != 4:
         raise ConfigError(f"{source.operator.label}: a window of {window.height} x {window.width} elements")
     if window.padding == "valid" and (source.shape[1] < window.height or source.shape[2] < window.width):
@@ -295,11 +207,11 @@ BUILDERS: dict[str, Builder] = {
     "ADD": _add,
     "AVERAGE_POOL_2D": lambda source: _pool(source, average=True),
     "CONCATENATION": _concatenation,
-    "CONV_2D": _conv_2d,
-    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "CONV_2D": build_conv_2d,
+    "DEPTHWISE_CONV_2D": build_depthwise_conv_2d,
     "DEQUANTIZE": _dequantize,
     "EXPAND_DIMS": _reshape,
-    "FULLY_CONNECTED": _fully_connected,
+    "FULLY_CONNECTED": build_fully_connected,
     "LEAKY_RELU": _leaky_relu,
     "LOGISTIC": _function("logistic"),
     "MAX_POOL_2D": lambda source: _pool(source, average=False),
