@@ -129,8 +129,9 @@ class QuantizationSpec(Spec):
     mode: Literal["static", "dynamic", "weight_only"] = Field(
         default="static",
         description="static: codes of weights and activations, ranges found beforehand; dynamic: ranges of activations "
-        "found at run time, tensors between layers are reals; weight_only: codes of weights "
-        "in memory, which a decoder before an array of floats turns into numbers",
+        "found at run time (their calibrators mean nothing), tensors between layers are reals; weight_only: codes of "
+        "weights in memory, which a decoder before an array of floats turns into numbers (activations are floats, and "
+        "their settings mean nothing)",
     )
     weights: WeightQuantizationSpec = Field(default=WeightQuantizationSpec(), description="Weights")
     activations: ActivationQuantizationSpec = Field(
