@@ -75,7 +75,8 @@ class Coded:
 class Graph:
     """What has been read so far. ``arrays`` are constants by name, reals where they come from a DequantizeLinear.
 
-    A network of reals, which hwsim quantizes, does not hold codes.
+    A network of reals, which hwsim quantizes, does not hold codes. ``run_time`` names zero points that are known at run
+    time, with the tensors (scale, zero point) that hold them.
     """
 
     model: FileModel
@@ -84,6 +85,7 @@ class Graph:
     live: dict[str, Live] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    run_time: dict[str, Live] = field(default_factory=dict)
     made: int = 0
     holds_codes: bool = True
 

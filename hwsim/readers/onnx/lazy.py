@@ -215,6 +215,17 @@ class Reals:
             self._lazy[name] = found
         return found
 
+    def tensor(self, name: str, label: str) -> Live:
+        """Return reals as a tensor.
+
+        Raises:
+            UnsupportedError: as `expression`.
+        """
+        found = self.expression(name, label)
+        if found.is_leaf and found.leaves[0].codes is None:
+            return found.leaves[0]
+        return self.compute(found, self._graph.internal_name(name), None)
+
     def sums(self, product: Product, name: str) -> Live:
         """Return a product's sums as 32-bit integers."""
         channels = None if product.scale.ndim == 0 else len(product.order) - 1

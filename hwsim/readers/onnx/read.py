@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
-from hwsim.readers.onnx import moves, qdq, qlinear, qonnx, real
+from hwsim.readers.onnx import dynamic, moves, qdq, qlinear, qonnx, real
 from hwsim.readers.onnx.fold import fold
 from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
@@ -21,6 +21,7 @@ from hwsim.readers.workload import Workload
 
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
+INTEGERS = ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
 PASSES_THROUGH = ("QuantizeLinear", "DequantizeLinear", "Relu")
 
 
@@ -86,7 +87,7 @@ def _is_quantized(model: FileModel) -> bool:
     if any(one.dtype != "FLOAT" for one in model.inputs):
         return True
     return any(
-        (node.domain, node.kind) in qlinear.BUILDERS or node.kind in QUANTIZED or _is_qonnx(node)
+        (node.domain, node.kind) in qlinear.BUILDERS or node.kind in (*QUANTIZED, *INTEGERS) or _is_qonnx(node)
         for node in model.nodes
     )
 
@@ -104,11 +105,9 @@ def _is_known(site: Site) -> bool:
     kind, domain = site.node.kind, _domain(site.node)
     if not site.graph.holds_codes and not domain and kind in real.BUILDERS:
         return True
-    return (
-        (domain, kind) in qlinear.BUILDERS
-        or _is_qonnx(site.node)
-        or (not domain and (kind in qdq.BUILDERS or kind in moves.BUILDERS))
-    )
+    if (domain, kind) in qlinear.BUILDERS or _is_qonnx(site.node):
+        return True
+    return not domain and any(kind in builders for builders in (dynamic.BUILDERS, moves.BUILDERS, qdq.BUILDERS))
 
 
 def _add(site: Site, reals: Reals) -> None:
@@ -123,6 +122,8 @@ def _add(site: Site, reals: Reals) -> None:
         raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
     elif kind in real.BUILDERS and not site.graph.holds_codes:
         real.BUILDERS[kind](site, reals)
+    elif kind in dynamic.BUILDERS:
+        dynamic.BUILDERS[kind](site, reals)
     elif kind in moves.BUILDERS:
         moves.BUILDERS[kind](site, reals)
     elif kind in ("Relu", "Clip") and _is_codes(site, reals):
