@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from hwsim import __version__
-from hwsim.cli.group import Commands
+from hwsim.cli.command_group import Commands
+from hwsim.cli.groups import analyze_app, export_app, import_app, rtl_app
+from hwsim.cli.options import Arch, AsJson, Force, Inputs, Labels, Samples, Settings, Workload
 
 EPILOG = """\b
 Exit codes:
@@ -31,16 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Arch = Annotated[str, typer.Argument(metavar="ARCH", help="An architecture: a YAML file, or a shipped name.")]
-Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A workload: a folder, a file, or a shipped name.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the architecture, e.g. array.rows=32; repeatable."),
-]
-OnnxFile = Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx file to write.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -61,16 +53,13 @@ def _options(
 def run(
     architecture: Arch,
     workload: Workload,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
+    inputs: Inputs = None,
+    labels: Labels = None,
     calibration: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy; else the workload's."),
     ] = None,
-    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
+    samples: Samples = None,
     engine: Annotated[
         str | None,
         typer.Option(
@@ -246,10 +235,7 @@ def explain(
     ] = "0",
     sample: Annotated[int, typer.Option(metavar="N", min=0, help="Which sample.")] = 0,
     terms: Annotated[int, typer.Option(metavar="N", min=0, help="How many of the first terms to show.")] = 8,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Samples, .npy or .npz, first axis the sample; else the workload's."),
-    ] = None,
+    inputs: Inputs = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -302,127 +288,7 @@ def init(
     write_template(kind, path, force=force)
 
 
-export_app = typer.Typer(help="Write designs for other tools.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(export_app, name="export")
-rtl_app = typer.Typer(help="The array in SystemVerilog.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(rtl_app, name="rtl")
-
-
-analyze_app = typer.Typer(help="Find out why a result is as it is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(analyze_app, name="analyze")
-
-
-@analyze_app.command(name="error")
-def analyze_error(
-    architecture: Arch,
-    workload: Workload,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")] = None,
-    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
-    settings: Settings = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write result.json, CSV tables and a plot here.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compare each layer's output with the float network's.
-
-    Signal-to-quantization-noise ratio, mean and worst error, and how much the ranges clip, beside accuracy.
-    """
-    from hwsim.cli.analyze_error import ErrorRequest, analyze_error
-
-    analyze_error(ErrorRequest(architecture, workload, inputs, labels, samples, tuple(settings or ()), out, as_json))
-
-
-@analyze_app.command(name="guard-bits")
-def analyze_guard_bits(
-    architecture: Arch,
-    workload: Workload,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
-    ] = None,
-    samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")] = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
-    """Find the guard bits that each layer needs.
-
-    Exactly for the samples, in the order in which the dataflow adds; and by two bounds: for the layer's weights with
-    any activations, and for any operands of its widths and depth.
-    """
-    from hwsim.cli.analyze_guard_bits import GuardBitsRequest, analyze_guard_bits
-
-    analyze_guard_bits(GuardBitsRequest(architecture, workload, inputs, samples, tuple(settings or ()), as_json))
-
-
-@export_app.command(name="rtl")
-def export_rtl(
-    architecture: Arch,
-    workload: Workload,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
-    settings: Settings = None,
-) -> None:
-    """Write each layer's RTL with memory images, golden trace and a Makefile.
-
-    `make` in the folder runs every layer with Verilator and Icarus; it needs no Python.
-    """
-    from hwsim.cli.rtl import export
-
-    export(architecture, workload, folder, tuple(settings or ()))
-
-
-@export_app.command(name="qdq")
-def export_qdq(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
-    """Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21)."""
-    from hwsim.cli.export import write_onnx
-
-    write_onnx("qdq", architecture, workload, file, tuple(settings or ()))
-
-
-@export_app.command(name="qonnx")
-def export_qonnx(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
-    """Write the quantized network as QONNX: Quant nodes of any width."""
-    from hwsim.cli.export import write_onnx
-
-    write_onnx("qonnx", architecture, workload, file, tuple(settings or ()))
-
-
-@rtl_app.command(name="area")
-def rtl_area(architecture: Arch, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Synthesize PE, requantizer and LUT with Yosys, and count cells and flip-flops."""
-    from hwsim.cli.rtl import print_area
-
-    print_area(architecture, tuple(settings or ()), as_json=as_json)
-
-
-@rtl_app.command(name="sources")
-def rtl_sources() -> None:
-    """Print where the SystemVerilog files lie."""
-    from hwsim.cli.rtl import print_sources
-
-    print_sources()
-
-
-import_app = typer.Typer(help="Read designs of other tools.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(export_app, name="export")
 app.add_typer(import_app, name="import")
-
-
-@import_app.command(name="scalesim")
-def import_scalesim(
-    config: Annotated[Path, typer.Argument(metavar="CFG", help="SCALE-Sim's configuration file.")],
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="[TOPOLOGY] DIR", help="A topology to copy; the folder to write to.")
-    ],
-    force: Force = False,
-) -> None:
-    """Write a SCALE-Sim configuration as an architecture, and say what has no counterpart.
-
-    A topology (.csv) is a workload as it is: hwsim run ARCH TOPOLOGY.csv.
-    """
-    from hwsim.cli.importing import import_scalesim as write
-
-    write(config, paths, force=force)
+app.add_typer(rtl_app, name="rtl")
