@@ -190,6 +190,7 @@ class _Planner:
             sum_bits=_sum_bits(spec),
             dram_bits_per_cycle=spec.dram.bytes_per_cycle * BITS_PER_BYTE,
             dram_latency_cycles=spec.dram.latency_cycles,
+            link_bits_per_cycle=min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle) * BITS_PER_BYTE,
             activations_on_chip=chain.inputs[0] in self._activations.names,
             weights_on_chip=is_kept and self._weight_readers[step.weight_name][0] != number,
             whole_outputs=bool(chain.after),

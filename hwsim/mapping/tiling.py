@@ -14,7 +14,7 @@ from itertools import product
 from math import log
 
 from hwsim.array.dataflows import rules
-from hwsim.array.folds import tile_count
+from hwsim.array.folds import FoldTiming, tile_count
 from hwsim.array.params import ArrayShape, Dataflow, GemmShape
 from hwsim.config.arch import LayerMappingSpec
 from hwsim.errors import ConfigError
@@ -24,7 +24,7 @@ from hwsim.mapping.tiles import Region, TileGrid, Tiling, fold_axes
 from hwsim.network.steps import ProductStep
 
 BITS_PER_BYTE = 8
-ALIKE = 0.02  # times closer than this are taken for equal, and the coarser tiles preferred
+ALIKE = 0.05  # times closer than this are taken for equal, and the coarser tiles preferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Space:
 
     ``activations_on_chip`` and ``weights_on_chip`` say that an operand is in its scratchpad already;
     ``whole_outputs`` that the outputs wait in the output scratchpad, all of them, for the steps that follow;
-    ``writes_dram`` that they leave the chip.
+    ``writes_dram`` that they leave the chip, rather than pass to the activation scratchpad over the link.
     """
 
     activations: Memory
@@ -58,6 +58,7 @@ class Space:
     sum_bits: int
     dram_bits_per_cycle: int
     dram_latency_cycles: int
+    link_bits_per_cycle: int
     activations_on_chip: bool = False
     weights_on_chip: bool = False
     whole_outputs: bool = False
@@ -86,7 +87,9 @@ class TilingSearch:
     def __init__(self, step: ProductStep, params: ArrayShape, region: Region, space: Space) -> None:
         self._step, self._params, self._region, self._space = step, params, region, space
         self._shape = GemmShape(region.rows, step.shape.depth, region.cols)
+        self._axes = fold_axes(params)
         self._rows_cost: dict[int, tuple[int, int]] = {}
+        self._timings: dict[tuple[int, int], FoldTiming] = {}
 
     def best(self, objective: str, wish: LayerMappingSpec) -> ProductPlan:
         """Return the plan of least cost among those that fit and that the user allows.
@@ -149,7 +152,7 @@ class TilingSearch:
 
     def _sizes(self, wish: LayerMappingSpec) -> list[Tiling]:
         """List the tilings to look at."""
-        steps = {axis.name: axis.step for axis in fold_axes(self._params)}
+        steps = {axis.name: axis.step for axis in self._axes}
         rows = self._choices("out_rows", steps.get("out_rows", 1), wish.tile_out_rows)
         cols = self._choices("out_cols", steps.get("out_cols", 1), wish.tile_out_cols)
         depths = [self._shape.depth]
@@ -203,7 +206,7 @@ class TilingSearch:
         return lines
 
     def _is_wide(self, tiling: Tiling) -> bool:
-        outer, _ = fold_axes(self._params)
+        outer, _ = self._axes
         return int(getattr(tiling, f"tile_{outer.name}")) > outer.step
 
     def _too_large(self, memory: Memory, bits: int, what: str) -> str:
@@ -223,11 +226,8 @@ class TilingSearch:
         is_weights = self._params.dataflow is Dataflow.WEIGHT_STATIONARY
         stream = tiling.tile_out_rows if is_weights else tiling.tile_out_cols
         across = min(self._params.cols, tiling.tile_out_cols if is_weights else tiling.tile_out_rows)
-        timing = rules(self._params.dataflow).timing(self._tile_shape(tiling), self._params)
+        timing = self._timing(tiling.tile_out_rows, tiling.tile_out_cols)
         return banks(timing.duration, timing.interval) * stream * across * self._space.sum_bits
-
-    def _tile_shape(self, tiling: Tiling) -> GemmShape:
-        return GemmShape(tiling.tile_out_rows, self._shape.depth, tiling.tile_out_cols)
 
     def _row_costs(self, size: int) -> tuple[int, int]:
         """Return the activation bits of all tiles of rows of a size, each by itself, and those of the largest."""
@@ -262,7 +262,7 @@ class TilingSearch:
         plan = self.plan(tiling)
         first = plan.activations.bits(0) + plan.weights.bits(0)
         last = tiling.tile_out_rows * tiling.tile_out_cols * self._step.output_format.bits
-        ends = (first + last * self._space.writes_dram) / rate + latency
+        ends = first / rate + latency + last / (rate if self._space.writes_dram else self._space.link_bits_per_cycle)
         return Cost(traffic, max(bounds) + ends, grid.count)
 
     def _activation_load(self, grid: TileGrid) -> tuple[int, int]:
@@ -285,14 +285,24 @@ class TilingSearch:
 
     def _array_cycles(self, tiling: Tiling) -> int:
         """Return the array's time for all tiles, operands at hand."""
-        dataflow, shape = rules(self._params.dataflow), self._shape
-        total = 0
+        shape, total = self._shape, 0
         for rows, row_tiles in _tile_sizes(shape.out_rows, tiling.tile_out_rows):
             for cols, col_tiles in _tile_sizes(shape.out_cols, tiling.tile_out_cols):
-                tile = GemmShape(rows, shape.depth, cols)
-                interval = dataflow.timing(tile, self._params).interval
-                total += row_tiles * col_tiles * dataflow.fold_count(tile, self._params) * interval
+                total += row_tiles * col_tiles * self._folds_of(rows, cols) * self._timing(rows, cols).interval
         return total * self._step.groups
+
+    def _folds_of(self, rows: int, cols: int) -> int:
+        """Return the folds of a tile of all depth."""
+        sizes = {"out_rows": rows, "depth": self._shape.depth, "out_cols": cols}
+        outer, inner = self._axes
+        return tile_count(sizes[outer.name], outer.step) * tile_count(sizes[inner.name], inner.step)
+
+    def _timing(self, rows: int, cols: int) -> FoldTiming:
+        """Return the time of a tile's folds."""
+        if (rows, cols) not in self._timings:
+            shape = GemmShape(rows, self._shape.depth, cols)
+            self._timings[rows, cols] = rules(self._params.dataflow).timing(shape, self._params)
+        return self._timings[rows, cols]
 
 
 def banks(duration_cycles: int, interval_cycles: int) -> int:

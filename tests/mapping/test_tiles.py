@@ -27,7 +27,14 @@ def space(activations: int = 1 << 20, weights: int = 1 << 20, *, slots: int = 2)
     """Scratchpads of so many bytes."""
     sizes = {"activations": activations, "weights": weights, "outputs": 1 << 20}
     memories = [Memory(name, 8 * size, slots, size) for name, size in sizes.items()]
-    return Space(*memories, accumulator_bits=1 << 30, sum_bits=24, dram_bits_per_cycle=64, dram_latency_cycles=10)
+    return Space(
+        *memories,
+        accumulator_bits=1 << 30,
+        sum_bits=24,
+        dram_bits_per_cycle=64,
+        dram_latency_cycles=10,
+        link_bits_per_cycle=128,
+    )
 
 
 def product(dataflow: str) -> tuple[MatmulStep, ArrayParams]:
