@@ -248,6 +248,38 @@ def test_an_lstm_of_another_kind_is_refused(tmp_path: Path, attributes: dict[str
     assert str(refused.value).splitlines()[0] == f"{tmp_path}/model.onnx: node 1 (LSTM): {text}"
 
 
+def test_a_gru(tmp_path: Path) -> None:
+    """As PyTorch exports one: the reset gate after the product; all hidden states and the last one."""
+    drawn = Drawn((7, 5))
+    file, cells = drawn.file, 6
+    file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    weights = [drawn.numbers(1, 3 * cells, 5), drawn.numbers(1, 3 * cells, cells), drawn.numbers(1, 6 * cells)]
+    file.nodes.append(
+        helper.make_node("GRU", ["steps", *weights], ["all", "last"], hidden_size=cells, linear_before_reset=1)
+    )
+    file.node("Squeeze", ["all", drawn.integers(1)], "sequence")
+    file.node("ReduceMean", ["sequence"], "mean", axes=[0], keepdims=1)
+    file.node("Add", ["mean", "last"], "sum")
+    file.node("Squeeze", ["sum", drawn.integers(0)], "row")
+    file.node("Gemm", ["row", drawn.numbers(cells, 4, scale=1.0), drawn.numbers(4)], "y")
+    assert {"all", "last", "mean", "y"} <= set(drawn.check(tmp_path))
+    result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs, engine="functional")
+    assert result.totals["macs"] == 7 * (5 + cells) * 3 * cells + cells * 4
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 20
+
+
+def test_a_gru_of_another_kind_is_refused(tmp_path: Path) -> None:
+    drawn = Drawn((7, 5))
+    drawn.file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    drawn.file.node("GRU", ["steps", drawn.numbers(1, 18, 5), drawn.numbers(1, 18, 6)], "y", hidden_size=6)
+    with pytest.raises(UnsupportedError) as refused:
+        drawn.read(tmp_path)
+    assert str(refused.value).splitlines()[0] == (
+        f"{tmp_path}/model.onnx: node 1 (GRU): layout, or linear_before_reset of 0"
+    )
+
+
 def test_parts_of_transformers(tmp_path: Path) -> None:
     """Rows normalized, dense layers on every row, the Gaussian error linear unit whole and in parts."""
     drawn = Drawn((6, 8))

@@ -42,7 +42,7 @@ def lstm(site: Site, reals: Reals) -> None:  # noqa: ARG001
         graph.add_reals(f"{layer}.recurrent_weight", _gates(recurrent[0], cells)),
         graph.add_reals(f"{layer}.bias", _bias(site, cells)),
     )
-    rows = _rows(site, x, (steps, width))
+    rows = input_rows(site, x, (steps, width))
     place = next(number for number, name in enumerate(site.node.outputs) if name)
     is_sequence = place == 0
     inner = (steps, cells) if is_sequence else (cells,)
@@ -97,7 +97,7 @@ def _bias(site: Site, cells: int) -> Array:
     return np.concatenate([both[gate * cells : (gate + 1) * cells] for gate in ORDER])
 
 
-def _rows(site: Site, x: Live, shape: Shape) -> Live:
+def input_rows(site: Site, x: Live, shape: Shape) -> Live:
     """Return the input as (steps, inputs): the batch of 1 goes."""
     moved = site.graph.in_order(x, plain(x.shape))
     rows = Live(site.graph.internal_name(x.name), shape, plain(shape), None)

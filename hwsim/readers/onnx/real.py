@@ -20,6 +20,7 @@ from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.requantize import Activation
 from hwsim.readers.onnx import qdq, real_float32
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
+from hwsim.readers.onnx.gru import gru
 from hwsim.readers.onnx.lazy import Reals, along, apply, leaf, with_constant
 from hwsim.readers.onnx.lstm import lstm
 from hwsim.readers.onnx.model import Array
@@ -234,6 +235,7 @@ BUILDERS: dict[str, Builder] = {
     "Clip": clip,
     "Conv": conv,
     "Gemm": gemm,
+    "GRU": gru,
     "LSTM": lstm,
     "MatMul": matmul,
     "MaxPool": max_pool,
