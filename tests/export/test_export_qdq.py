@@ -21,6 +21,14 @@ NETWORKS = ("digits_mlp", "digits_cnn")
 ELEMENTS = {"digits_mlp": 74_520, "digits_cnn": 644_760}
 
 
+def saturates_pairs() -> bool:
+    """Whether ONNX Runtime's 8-bit kernels saturate sums of two products: on x86 processors without VNNI."""
+    cpu = Path("/proc/cpuinfo")
+    text = cpu.read_text("utf-8") if cpu.is_file() else ""
+    return "avx2" in text and "vnni" not in text
+
+
+@pytest.mark.skipif(saturates_pairs(), reason="ONNX Runtime's 8-bit kernels saturate pairs of products here")
 @pytest.mark.parametrize("workload", NETWORKS)
 def test_every_code_is_that_of_onnx_runtimes_integer_kernels(workload: str) -> None:
     """At 8 bits ONNX Runtime fuses the file into QLinearConv and QGemm, which compute with integers too."""
