@@ -164,7 +164,8 @@ class TilingSearch:
                 "output-stationary array keeps its sums in the PEs"
             )
         orders = [wish.loop_order] if wish.loop_order else ["rows_outer", "cols_outer"]
-        return [Tiling(order, *sizes) for order, *sizes in product(orders, rows, cols, depths)]  # type: ignore[arg-type]
+        found = [Tiling(order, *sizes) for order, *sizes in product(orders, rows, cols, depths)]  # type: ignore[arg-type]
+        return [tiling for tiling in found if not self._cuts_too_wide(tiling)] or found
 
     def _choices(self, axis: str, step: int, wish: int | None) -> list[int]:
         """Return sizes along an axis: multiples of a fold's, or all of it.
@@ -184,7 +185,7 @@ class TilingSearch:
 
     def _misfits(self, tiling: Tiling) -> list[str]:
         """Return one line for each memory that a tile does not fit."""
-        if tiling.tile_depth < self._shape.depth and self._is_wide(tiling):
+        if self._cuts_too_wide(tiling):
             return [f"layer {self._step.name}: depth is cut only in tiles as wide as the array"]
         space, found = self._space, []
         if self._activation_residency == "streamed":
@@ -205,9 +206,10 @@ class TilingSearch:
             )
         return lines
 
-    def _is_wide(self, tiling: Tiling) -> bool:
+    def _cuts_too_wide(self, tiling: Tiling) -> bool:
+        """Return whether depth is cut in a tile of several folds' width."""
         outer, _ = self._axes
-        return int(getattr(tiling, f"tile_{outer.name}")) > outer.step
+        return tiling.tile_depth < self._shape.depth and getattr(tiling, f"tile_{outer.name}") > outer.step
 
     def _too_large(self, memory: Memory, bits: int, what: str) -> str:
         half = "half of it at a time, as it is double-buffered" if memory.slots == 2 else "all of it at a time"

@@ -73,3 +73,14 @@ def test_weights_that_one_product_reads_are_brought_by_it() -> None:
     (layer,) = plan(chain((8,), dense("fc", "x", 3)), 8, spec())
     assert layer.product is not None
     assert layer.product.weights.residency == "stays"
+
+
+def test_depth_is_cut_only_inside_one_folds_width() -> None:
+    """Else the sums of several column tiles would wait for each other's weights, beyond what the accumulators hold."""
+    arch = spec("weight_stationary", mapping__layers={"a": {"tile_depth": 8, "tile_out_cols": 8}})
+    steps = chain((40,), dense("a", "x", 40))
+    assert refusal(steps, 40, arch) == ["layer a: depth is cut only in tiles as wide as the array"]
+    narrow = spec("weight_stationary", mapping__layers={"a": {"tile_depth": 8, "tile_out_cols": 4}})
+    (layer,) = plan(steps, 40, narrow)
+    assert layer.product is not None
+    assert (layer.product.grid.tiling.tile_depth, layer.product.grid.depths) == (8, 5)
