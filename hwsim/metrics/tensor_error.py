@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,18 +61,20 @@ class ErrorTally:
 
 
 class CodeTally(ErrorTally):
-    """Takes codes; ``quantization`` is the tensor's, one scale for all of it."""
+    """Takes codes; ``quantization`` is that of one sample."""
 
     def __init__(self, quantization: Quantization) -> None:
         super().__init__(quantization.format.bits)
-        self._grid = quantization
+        axis = quantization.axis
+        self._grid = quantization if axis is None else replace(quantization, axis=axis + 1)  # behind the samples
 
     def add(self, reference: FloatArray, codes: IntArray) -> None:
-        """Take one batch: the float network's values and the codes for them, of the same number of elements."""
-        exact, found = reference.reshape(-1), codes.reshape(-1)
+        """Take one batch: the float network's values, samples first, and as many codes for them."""
+        exact, found = reference, codes.reshape(reference.shape)
         grid, word = self._grid, self._grid.format
         reals = grid.dequantize(found)
-        wanted = np.rint(exact / grid.scale) + grid.zero_point
+        scale, zero_point = grid.aligned(exact.ndim)
+        wanted = np.rint(exact / scale) + zero_point
         clipped = (wanted < word.min) | (wanted > word.max)
         beyond = ((found == word.min) & (exact < reals)) | ((found == word.max) & (exact > reals))
         self._enter(exact, reals, clipped, beyond)
