@@ -72,8 +72,9 @@ def run_integer(
     last = last_reads([step.inputs for step in steps], keep)
     for start in range(0, len(next(iter(inputs.values()))), chunk):
         values = {name: codes[start : start + chunk] for name, codes in inputs.items()}
+        samples = len(next(iter(values.values())))
         for step, forgotten in zip(steps, last, strict=True):
-            values[step.output] = _run_step(step, params, [values[name] for name in step.inputs], run)
+            values[step.output] = _run_step(step, params, [values[name] for name in step.inputs], run, samples)
             for name in forgotten:
                 del values[name]
         for name in keep:
@@ -87,11 +88,13 @@ def _largest_operand(steps: Sequence[Step]) -> int:
     return max((step.shape.out_rows * step.shape.depth for step in steps if isinstance(step, MatmulStep)), default=1)
 
 
-def _run_step(step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun) -> IntArray:
+def _run_step(
+    step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun, samples: int
+) -> IntArray:
     if isinstance(step, MatmulStep):
         return _run_matmul(step, params[step.name], codes[0], run.overflows[step.name])
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (the only other kind)
-    return step.compute(*codes)
+    return np.broadcast_to(step.compute(*codes), (samples, step.outputs))
 
 
 def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow: LayerOverflow) -> IntArray:

@@ -49,14 +49,14 @@ class VectorRun:
         yield from self._clock.until("written", slots.get(count))
 
     def _load(self, slots: simpy.Container, loaded: simpy.Container) -> Process:
-        names = [name for name in dict.fromkeys(self._plan.inputs) if name not in self._plan.on_chip]
+        reads = [bits for name, bits in self._plan.reads.items() if name not in self._plan.on_chip]
         for piece in range(self._plan.pieces):
             yield slots.get(1)
-            for name in names:
-                bits = self._share(self._plan.bits[name], piece)
+            for whole in reads:
+                bits = self._share(whole, piece)
                 self._units.counts["output_scratchpad", "write_bits"] += bits
                 yield from self._units.dram.read("vector input", bits)
-            self._clock.env.process(self._arrive(loaded, waits=bool(names)))
+            self._clock.env.process(self._arrive(loaded, waits=bool(reads)))
 
     def _arrive(self, loaded: simpy.Container, *, waits: bool) -> Process:
         if waits:

@@ -32,6 +32,17 @@ class Chain:
         """The last step's."""
         return self.steps[-1].output
 
+    def reads(self, bits: Mapping[str, int]) -> dict[str, int]:
+        """Return how many bits of each input are read; what is read twice is brought once.
+
+        Args:
+            bits: sizes of tensors.
+        """
+        found: dict[str, int] = {}
+        for place, name in enumerate(self.inputs):
+            found[name] = max(found.get(name, 0), self.steps[0].read_bits(place, bits[name]))
+        return found
+
 
 def chain_steps(
     steps: Sequence[Step], *, outputs: Collection[str], bits: Mapping[str, int], capacity_bits: int
@@ -77,10 +88,8 @@ def _fused(
     found: list[tuple[Step, list[ElementwiseStep]]] = []
     ends: dict[str, list[ElementwiseStep]] = {}
     for step in working:
-        source = homes[step.inputs[0]]
-        is_fused = isinstance(step, ElementwiseStep) and len(step.inputs) == 1 and wanted[source] == 1
-        if is_fused and source in ends:
-            assert isinstance(step, ElementwiseStep)  # noqa: S101  (see above)
+        source = homes[step.inputs[0]] if len(step.inputs) == 1 else ""
+        if isinstance(step, ElementwiseStep) and source in ends and wanted[source] == 1:
             after = ends.pop(source)
             after.append(step)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,17 +74,18 @@ class LayerPlan:
     """One layer of the machine's schedule: a matrix product, and the steps that follow it on other units.
 
     A layer without a product is a chain of such steps. ``inputs`` names the tensors that the layer reads, as its first
-    step has them; those in ``on_chip`` lie in the activation scratchpad, and those in ``fetched`` are brought there
-    whole before the layer starts, for others to read as well. ``output`` is written to ``output_memory``; what lies
-    between the layer's steps stays in the output scratchpad. ``pieces`` is in how many parts a layer without a
-    product passes the output scratchpad. ``released`` are tensors that no later layer reads. ``bits`` are the sizes
-    of the network's activation tensors.
+    step has them, and ``reads`` says how many bits of each; those in ``on_chip`` lie in the activation scratchpad, and
+    those in ``fetched`` are brought there whole before the layer starts, for others to read as well. ``output`` is
+    written to ``output_memory``; what lies between the layer's steps stays in the output scratchpad. ``pieces`` is in
+    how many parts a layer without a product passes the output scratchpad. ``released`` are tensors that no later layer
+    reads. ``bits`` are the sizes of the network's activation tensors.
     """
 
     name: str
     product: ProductPlan | None
     after: tuple[ElementwiseStep, ...]
     inputs: tuple[str, ...]
+    reads: Mapping[str, int]
     output: str
     bits: Mapping[str, int]
     on_chip: frozenset[str] = frozenset()
@@ -95,23 +96,20 @@ class LayerPlan:
 
     @property
     def input_bits(self) -> int:
-        """Size of all inputs; one that is read twice is brought once."""
-        return self._size(dict.fromkeys(self.inputs))
+        """Size of what is read of all inputs."""
+        return sum(self.reads.values())
 
     @property
     def dram_input_bits(self) -> int:
-        """Size of the inputs that a layer without a product reads from DRAM."""
-        return self._size(name for name in dict.fromkeys(self.inputs) if name not in self.on_chip)
+        """Size of what a layer without a product reads from DRAM."""
+        return sum(bits for name, bits in self.reads.items() if name not in self.on_chip)
 
     @property
     def on_chip_input_bits(self) -> int:
-        """Size of the inputs in the activation scratchpad."""
+        """Size of what is read from the activation scratchpad."""
         return self.input_bits - self.dram_input_bits
 
     @property
     def output_bits(self) -> int:
         """Size of what is written back."""
         return self.bits[self.output]
-
-    def _size(self, names: Iterable[str]) -> int:
-        return sum(self.bits[name] for name in names)

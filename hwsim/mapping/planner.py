@@ -91,6 +91,7 @@ class _Planner:
             product=None,
             after=chain.after,
             inputs=chain.inputs,
+            reads=chain.reads(self._network.bits),
             output=chain.output,
             bits=self._network.bits,
             on_chip=kept.intersection(chain.inputs),
@@ -145,8 +146,10 @@ class _Planner:
             if leaves or (made is None and len(readers) == 1):
                 continue
             first = readers[0] if made is None else made
-            saves = len(readers) - 1 if made is None else len(readers) + 1
-            yield Candidate(name, self._network.bits[name], first, readers[-1], saves, tuple(readers))
+            bits = self._network.bits[name]
+            reads = sum(self._chains[reader].reads(self._network.bits)[name] for reader in readers) / bits
+            saves = reads - 1 if made is None else reads + 1
+            yield Candidate(name, bits, first, readers[-1], saves, tuple(readers))
 
     def _weight_candidates(self) -> Iterator[Candidate]:
         """Yield weights that several products read."""

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 class Candidate:
     """A tensor that could stay: bits, and the layers from ``first`` to ``last`` during which it takes space.
 
-    ``saves`` is how often its bits would not pass the DRAM; ``serves`` are layers that need no space to stream
-    through if it stays.
+    ``saves`` is how often its bits would not pass the DRAM, where a read of a part counts as that part; ``serves`` are
+    layers that need no space to stream through if it stays.
     """
 
     name: str
     bits: int
     first: int
     last: int
-    saves: int
+    saves: float
     serves: tuple[int, ...]
 
     @property

@@ -42,6 +42,10 @@ class Step(ABC):
         """Elements of the output."""
         return int(np.prod(self.output_shape))
 
+    def read_bits(self, place: int, bits: int) -> int:  # noqa: ARG002
+        """Return how much it reads of an input of ``bits``, given by its place among the inputs: all of it."""
+        return bits
+
 
 class Word(Protocol):
     """A number format, as far as memories are concerned."""
@@ -267,18 +271,24 @@ class FunctionStep(ElementwiseStep):
     """Integer arithmetic on whole tensors, on the vector unit (``unit``) or the activation LUT unit.
 
     ``function`` takes an array (samples, *shape) for each input, of the shapes in ``shapes``. ``actions`` are those
-    of one sample; each but a shift, which is part of a multiplication, takes a lane for one cycle.
+    of one sample; each but a shift, which is part of a multiplication, takes a lane for one cycle. ``portions`` says
+    for each input of how many equal parts one is read; left empty, inputs are read whole.
     """
 
     function: Callable[..., IntArray]
     shapes: tuple[Shape, ...]
     actions: Counts
     unit: VectorOrLut = "vector_unit"
+    portions: tuple[int, ...] = ()
 
     def compute(self, *codes: IntArray) -> IntArray:
         """Give the tensors their shapes and evaluate the function."""
         operands = [one.reshape(-1, *shape) for one, shape in zip(codes, self.shapes, strict=True)]
         return np.asarray(self.function(*operands)).reshape(len(codes[0]), -1)
+
+    def read_bits(self, place: int, bits: int) -> int:
+        """Return the size of the part that it reads."""
+        return bits // self.portions[place] if self.portions else bits
 
     @property
     def operations(self) -> int:
@@ -291,6 +301,27 @@ class FunctionStep(ElementwiseStep):
     def counts(self) -> Counts:
         """The function's actions."""
         return self.actions
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantStep(ElementwiseStep):
+    """Codes (elements,) that depend on no input: they are only written."""
+
+    codes: IntArray
+
+    def compute(self, *codes: IntArray) -> IntArray:  # noqa: ARG002
+        """Return them for one sample; those of all samples are the same."""
+        return self.codes[np.newaxis]
+
+    @property
+    def operations(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def counts(self) -> Counts:
+        """None."""
+        return Counts()
 
 
 @dataclass(frozen=True, eq=False)

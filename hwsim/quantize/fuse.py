@@ -54,9 +54,10 @@ def _unrolled(network: Network) -> Network:
             operator.cell_clip,
         )
         built = unroll(layer)
-        states = built.states if operator.returns_sequences else built.states[-1:]
+        (states,) = built.states
+        read = states if operator.returns_sequences else states[-1:]
         shape = tensors[operator.output].shape
-        operators += [*built.operators, hidden_of(layer, states, operator.output, shape)]
+        operators += [*built.operators, hidden_of(layer, read, operator.output, shape)]
         tensors |= {tensor.name: tensor for tensor in built.tensors}
     return replace(network, tensors=tensors, operators=tuple(operators))
 

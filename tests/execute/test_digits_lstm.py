@@ -85,7 +85,7 @@ def test_the_machine_with_data_computes_what_its_shadow_does(dataflow: str, weig
     """`run` compares every layer's output and overflow counts; a difference would be an error."""
     settings = [f"array.dataflow={dataflow}", f"array.zero_point={zero_point}", f"quantization.weights.{weights}"]
     found = run("edge16", digits(), samples=1, overrides=[*settings, "array.guard_bits=1"])
-    assert len(found.layer_results) == 1 + 3 * STEPS + 1
+    assert len(found.layer_results) == 2 + 2 * STEPS + 1
 
 
 @pytest.mark.parametrize("zero_point", ["folded", "operand"])

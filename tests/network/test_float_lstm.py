@@ -92,12 +92,12 @@ def test_the_unrolled_network_computes_the_same_reals(seed: int, returns_sequenc
     np.testing.assert_allclose(steps, whole, rtol=0, atol=1e-12)
 
 
-def test_a_step_is_two_products_and_a_cell_update() -> None:
+def test_inputs_of_all_steps_are_one_product_and_a_step_is_another_and_a_cell_update() -> None:
     case = random_case(0)
     steps = case.values.shape[1]
     names = [operator.name for operator in fuse(as_network(case, returns_sequences=False)).operators]
-    assert names[:4] == ["lstm_start", "lstm_input_0", "lstm_recurrent_0", "lstm_cell_0"]
-    assert len(names) == 1 + 3 * steps + 1
+    assert names[:4] == ["lstm_input", "lstm_start", "lstm_recurrent_0", "lstm_cell_0"]
+    assert len(names) == 2 + 2 * steps + 1
     assert names[-1] == "lstm_hidden"
 
 

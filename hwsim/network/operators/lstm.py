@@ -1,4 +1,4 @@
-"""The steps of an LSTM, float or integer: for each time step two products and one cell update.
+"""An LSTM, float or integer: one product of all time steps' inputs, then for each step a product and a cell update.
 
 Integer products run on the array, cell updates on the vector unit and the LUT.
 
@@ -18,10 +18,10 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.gather import RowsGather
-from hwsim.network.operator import LoweringOptions, quantization_of
+from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
-from hwsim.network.steps import FunctionStep, MatmulStep, Step
+from hwsim.network.steps import ConstantStep, FunctionStep, MatmulStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lstm import (
@@ -47,13 +47,14 @@ PARTS = 2  # of a state: hidden and cell
 
 @dataclass(frozen=True)
 class GateProduct(MatmulOperator):
-    """``W x + b`` or ``R h`` of all gates: (1, depth) by (depth, 4 cells), requantized to pre-activations.
+    """``W x + b`` of all steps or ``R h`` of one: (rows, depth) by (depth, 4 cells), requantized to pre-activations.
 
-    It reads ``depth`` elements of its input from ``first`` on; once quantized, codes of the quantization ``source``.
+    It reads the first ``rows`` times ``depth`` elements of its input; once quantized, codes of the quantization
+    ``source``.
     """
 
     part_of: str = ""
-    first: int = 0
+    rows: int = 1
     depth: int = 0
     columns: int = 0
     source: Quantization | None = None
@@ -72,12 +73,12 @@ class GateProduct(MatmulOperator):
         return self.part_of
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
-        """(4 cells,)."""
-        return (self.columns,)
+        """(4 cells,), or (steps, 4 cells)."""
+        return (self.columns,) if self.is_recurrent else (self.rows, self.columns)
 
     def gather(self, input_shape: Shape) -> RowsGather:  # noqa: ARG002
         """The elements in order."""
-        return RowsGather(1, self.depth, self.first)
+        return RowsGather(self.rows, self.depth)
 
     def input_quantization(self, tensors: Mapping[str, Tensor]) -> Quantization:  # noqa: ARG002
         """That of the elements, which may be only a part of the input.
@@ -142,11 +143,20 @@ class _LstmPart(QuantizedOperator):
 
 
 @dataclass(frozen=True)
-class LstmStart(_LstmPart):
-    """The state before the first step: zeros, so for the hidden state the code of its zero point."""
+class LstmStart(Operator):
+    """The state before the first step: zeros, so for the hidden state the code of its zero point.
 
+    Its input, the sequence, says how many samples there are; the integer step reads nothing.
+    """
+
+    part_of: str = ""
     cells: int = 0
     hidden_zero_point: int = 0
+
+    @property
+    def layer(self) -> str:
+        """The LSTM."""
+        return self.part_of
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """(2, cells)."""
@@ -156,17 +166,21 @@ class LstmStart(_LstmPart):
         """Zeros."""
         return np.zeros((len(inputs[0]), PARTS, self.cells))
 
-    def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> ConstantStep:  # noqa: ARG002
         """Fill the state."""
-        state = np.zeros((len(values[0]), PARTS, self.cells), np.int64)
-        state[:, 0] = self.hidden_zero_point
-        return state
+        state = np.zeros((PARTS, self.cells), np.int64)
+        state[0] = self.hidden_zero_point
+        return ConstantStep(self.name, (), self.output, state.shape, state.reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
 class LstmCell(_LstmPart):
-    """The next state from ``W x + b``, ``R h`` and the state before: `gate_values` and `next_state`."""
+    """The next state from ``W x + b``, ``R h`` and the state before: `gate_values` and `next_state`.
 
+    Of ``W x + b`` of all steps it reads the ``row`` of its own.
+    """
+
+    row: int = 0
     grids: StateGrids | None = None
     cell_clip: float = 0.0
 
@@ -181,14 +195,14 @@ class LstmCell(_LstmPart):
 
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:  # noqa: ARG002
         """`float_state`."""
-        input_part, recurrent_part, state = inputs
-        return float_state(input_part, recurrent_part, state, self.cell_clip)
+        input_parts, recurrent_part, state = inputs
+        return float_state(input_parts[:, self.row], recurrent_part, state, self.cell_clip)
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """By a rounding profile, or by the machine's own requantizer and LUT."""
         arithmetic = self._arithmetic(operands.options)
-        input_part, recurrent_part, state = values
-        gates = gate_values(arithmetic, input_part, recurrent_part)
+        input_parts, recurrent_part, state = values
+        gates = gate_values(arithmetic, input_parts[:, self.row], recurrent_part)
         after = next_state(arithmetic, gates, LstmState(state[:, 0], state[:, 1]))
         return np.stack([after.hidden, after.cell], axis=1)
 
@@ -209,7 +223,7 @@ class LstmCell(_LstmPart):
                 ("activation_lut", "lookup"): (gates + cells) * arithmetic.reads_per_lookup,
             }
         )
-        return replace(step, actions=actions)
+        return replace(step, actions=actions, portions=(step.shapes[0][0], 1, 1))
 
     def _arithmetic(self, options: LoweringOptions) -> CellArithmetic:
         if self.grids is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -85,7 +86,8 @@ def sequence_sizes(shape: Shape) -> Shape:
 class LstmLayer:
     """What an LSTM is unrolled from.
 
-    ``sequence`` names its input, of ``steps`` times ``inputs`` elements; ``prefix`` begins the names of the tensors
+    ``sequence`` names its input, of ``steps`` times ``inputs`` elements, or of as many for each of ``batch`` sequences:
+    one after the other, or with ``time_major`` side by side in each step. ``prefix`` begins the names of the tensors
     between its steps. ``constants`` are as in `Lstm`.
     """
 
@@ -97,48 +99,58 @@ class LstmLayer:
     cells: int
     constants: tuple[str, ...]
     cell_clip: float = 0.0
-    first: int = 0
-    """The element of the input where the first step begins."""
-    stride: int | None = None
-    """Elements from one step to the next where other sequences lie between."""
+    batch: int = 1
+    time_major: bool = False
 
-    def start_of(self, step: int) -> int:
-        """Return the element of the input where a step begins."""
-        return self.first + step * (self.inputs if self.stride is None else self.stride)
+    def row_of(self, sequence: int, step: int) -> int:
+        """Return how many steps of any sequence lie before one in the input."""
+        return step * self.batch + sequence if self.time_major else sequence * self.steps + step
+
+    def name_of(self, sequence: int) -> str:
+        """Return the begin of the names of a sequence's operators."""
+        return f"{self.name}_{sequence}" if self.batch > 1 else self.name
+
+    def prefix_of(self, sequence: int) -> str:
+        """Return the begin of the names of a sequence's tensors."""
+        return f"{self.prefix}.{sequence}" if self.batch > 1 else self.prefix
 
 
 @dataclass(frozen=True, eq=False)
 class Unrolled:
-    """Operators in order, tensors between them, and the names of the states after each step."""
+    """Operators in order, tensors between them, and for each sequence the names of the states after each step."""
 
     operators: tuple[Operator, ...]
     tensors: tuple[Tensor, ...]
-    states: tuple[str, ...]
+    states: tuple[tuple[str, ...], ...]
 
 
 def unroll(lstm: LstmLayer) -> Unrolled:
-    """Return the start of the states and, for each step, two products and the cell update; without quantization.
+    """Return the product of all inputs, the start of the states and, for each step, a product and the cell update.
+
+    Nothing has a quantization yet.
 
     Raises:
         UnsupportedError: more steps than can be written out one by one.
     """
     if lstm.steps > MAX_STEPS:
         raise UnsupportedError(f"layer {lstm.name}: LSTM over {lstm.steps} time steps; allowed: {MAX_STEPS}")
-    state, read = f"{lstm.prefix}.state", (lstm.sequence,)
-    operators: list[Operator] = [LstmStart(f"{lstm.name}_start", read, state, read, lstm.name, lstm.cells)]
-    tensors, states = [_state(lstm, state)], []
-    for step in range(lstm.steps):
-        before, state = state, f"{lstm.prefix}.{step}.state"
-        products = _products(lstm, step, before)
-        operands = (*(product.output for product in products), before)
-        operators += [
-            *products,
-            LstmCell(f"{lstm.name}_cell_{step}", operands, state, operands, lstm.name, cell_clip=lstm.cell_clip),
-        ]
-        parts = [Tensor(product.output, (product.columns,), is_internal=True) for product in products]
-        tensors += [*parts, _state(lstm, state)]
-        states.append(state)
+    inputs = _input_product(lstm)
+    start = LstmStart(f"{lstm.name}_start", (lstm.sequence,), f"{lstm.prefix}.state", lstm.name, lstm.cells)
+    operators: list[Operator] = [inputs, start]
+    tensors, states = [_between(inputs), _state(lstm, start.output)], []
+    for sequence in range(lstm.batch):
+        names = [f"{lstm.prefix_of(sequence)}.{step}.state" for step in range(lstm.steps)]
+        for step, (before, after) in enumerate(pairwise([start.output, *names])):
+            recurrent = _recurrent_product(lstm, sequence, step, before)
+            operands = (inputs.output, recurrent.output, before)
+            operators += [recurrent, _cell(lstm, sequence, step, operands, after)]
+            tensors += [_between(recurrent), _state(lstm, after)]
+        states.append(tuple(names))
     return Unrolled(tuple(operators), tuple(tensors), tuple(states))
+
+
+def _between(product: GateProduct) -> Tensor:
+    return Tensor(product.output, product.output_shape(), is_internal=True)
 
 
 def _state(lstm: LstmLayer, name: str) -> Tensor:
@@ -150,24 +162,34 @@ def hidden_of(lstm: LstmLayer, states: tuple[str, ...], output: str, shape: Shap
     return LstmHidden(f"{lstm.name}_hidden", states, output, states, lstm.name, shape)
 
 
-def last_state(lstm: LstmLayer, states: tuple[str, ...], part: int, output: str) -> Index:
-    """Return the operator that takes a part, hidden or cell, of the last state."""
-    name = f"{lstm.name}_last_{'hidden' if part == HIDDEN else 'cell'}"
+def last_state(lstm: LstmLayer, sequence: int, states: tuple[str, ...], part: int, output: str) -> Index:
+    """Return the operator that takes a part, hidden or cell, of a sequence's last state."""
+    name = f"{lstm.name_of(sequence)}_last_{'hidden' if part == HIDDEN else 'cell'}"
     return Index(name, states[-1:], output, states[-1:], 0, part)
 
 
-def _products(lstm: LstmLayer, step: int, state: str) -> tuple[GateProduct, GateProduct]:
-    at, columns = f"{lstm.prefix}.{step}", len(GATES) * lstm.cells
-    input_weight, recurrent_weight, bias = lstm.constants
-    first = GateProduct(
-        f"{lstm.name}_input_{step}", (lstm.sequence,), f"{at}.input_part", input_weight, bias,
-        part_of=lstm.name, first=lstm.start_of(step), depth=lstm.inputs, columns=columns,
+def _input_product(lstm: LstmLayer) -> GateProduct:
+    """Return the product of the inputs of all steps, which depend on no state: weights are loaded once for all."""
+    weight, _, bias = lstm.constants
+    return GateProduct(
+        f"{lstm.name}_input", (lstm.sequence,), f"{lstm.prefix}.input_part", weight, bias,
+        part_of=lstm.name, rows=lstm.batch * lstm.steps, depth=lstm.inputs, columns=len(GATES) * lstm.cells,
     )  # fmt: skip
-    second = GateProduct(
-        f"{lstm.name}_recurrent_{step}", (state,), f"{at}.recurrent_part", recurrent_weight,
-        part_of=lstm.name, depth=lstm.cells, columns=columns, is_recurrent=True,
+
+
+def _recurrent_product(lstm: LstmLayer, sequence: int, step: int, state: str) -> GateProduct:
+    """Return the product of the hidden state before a step."""
+    _, weight, _ = lstm.constants
+    output = f"{lstm.prefix_of(sequence)}.{step}.recurrent_part"
+    return GateProduct(
+        f"{lstm.name_of(sequence)}_recurrent_{step}", (state,), output, weight,
+        part_of=lstm.name, depth=lstm.cells, columns=len(GATES) * lstm.cells, is_recurrent=True,
     )  # fmt: skip
-    return first, second
+
+
+def _cell(lstm: LstmLayer, sequence: int, step: int, operands: tuple[str, ...], state: str) -> LstmCell:
+    name, row = f"{lstm.name_of(sequence)}_cell_{step}", lstm.row_of(sequence, step)
+    return LstmCell(name, operands, state, operands, lstm.name, row, cell_clip=lstm.cell_clip)
 
 
 def with_grids(operator: Operator, source: Quantization, states: StateGrids) -> Operator:

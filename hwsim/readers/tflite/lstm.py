@@ -61,57 +61,51 @@ def build_lstm(source: Source) -> tuple[list[Operator], list[Tensor]]:
     ]
     bias = np.concatenate(_codes(source, BIASES))
     constants = [*weights, Tensor(f"{source.output}.bias", bias.shape, bias, is_internal=True)]
-    names = tuple(constant.name for constant in constants)
-    layers = [_layer(source, sizes, names, number) for number in range(sizes.batch)]
-    built, sequence, states = [unroll(layer) for layer in layers], _grid(source.tensor(0)), _states(source)
-    steps = [operator for one in built for operator in one.operators]
-    grids = {operator.output: output_grid(operator, states) for operator in steps}
-    orders = [one.states for one in built]
-    ordered = zip(*orders, strict=True) if source.operator.options["TimeMajor"] else orders
+    layer = _layer(source, sizes, tuple(constant.name for constant in constants))
+    built, sequence, states = unroll(layer), _grid(source.tensor(0)), _states(source)
+    grids = {operator.output: output_grid(operator, states) for operator in built.operators}
+    ordered = zip(*built.states, strict=True) if layer.time_major else built.states
     read = tuple(state for group in ordered for state in group)
     operators = [
-        *(with_grids(operator, sequence, states) for operator in steps),
-        hidden_of(replace(layers[0], name=source.name), read, source.output, _output(source).shape),
+        *(with_grids(operator, sequence, states) for operator in built.operators),
+        hidden_of(layer, read, source.output, _output(source).shape),
     ]
-    between = [replace(tensor, quantization=grids[tensor.name]) for one in built for tensor in one.tensors]
+    between = [replace(tensor, quantization=grids[tensor.name]) for tensor in built.tensors]
     for part, place in enumerate((HIDDEN, CELL)):
-        last, more = _last_states(source, layers, [one.states for one in built], part, source.tensor(place))
+        last, more = _last_states(layer, built.states, part, source.tensor(place))
         operators += last
         between += more
     return operators, [*constants, *between]
 
 
-def _layer(source: Source, sizes: _Sizes, constants: tuple[str, ...], number: int) -> LstmLayer:
-    """Return one sequence of a batch, alone if there is only one."""
-    several = sizes.batch > 1
-    time_major = bool(source.operator.options["TimeMajor"])
+def _layer(source: Source, sizes: _Sizes, constants: tuple[str, ...]) -> LstmLayer:
     return LstmLayer(
-        f"{source.name}_{number}" if several else source.name,
-        f"{source.output}.{number}" if several else source.output,
+        source.name,
+        source.output,
         str(source.tensor(0).index),
         sizes.steps,
         sizes.inputs,
         sizes.cells,
         constants,
-        first=number * sizes.inputs * (1 if time_major else sizes.steps),
-        stride=sizes.inputs * (sizes.batch if time_major else 1),
+        batch=sizes.batch,
+        time_major=bool(source.operator.options["TimeMajor"]),
     )
 
 
 def _last_states(
-    source: Source, layers: list[LstmLayer], states: list[tuple[str, ...]], part: int, variable: FileTensor
+    layer: LstmLayer, states: tuple[tuple[str, ...], ...], part: int, variable: FileTensor
 ) -> tuple[list[Operator], list[Tensor]]:
     """Return what the variable of hidden or cell states holds in the end: the last states, packed if several."""
-    name, grid, cells = str(variable.index), _grid(variable), layers[0].cells
-    if len(layers) == 1:
-        return [last_state(layers[0], states[0], part, name)], [Tensor(name, (cells,), quantization=grid)]
-    names = tuple(f"{name}.{number}" for number in range(len(layers)))
+    name, grid = str(variable.index), _grid(variable)
+    if layer.batch == 1:
+        return [last_state(layer, 0, states[0], part, name)], [Tensor(name, (layer.cells,), quantization=grid)]
+    names = tuple(f"{name}.{number}" for number in range(layer.batch))
     operators: list[Operator] = [
-        last_state(layer, one, part, output) for layer, one, output in zip(layers, states, names, strict=True)
+        last_state(layer, number, states[number], part, output) for number, output in enumerate(names)
     ]
-    tensors = [Tensor(one, (cells,), quantization=grid, is_internal=True) for one in names]
-    operators.append(Pack(f"{source.name}_last_{part}", names, name, names, 0))
-    return operators, [*tensors, Tensor(name, (len(layers), cells), quantization=grid)]
+    tensors = [Tensor(one, (layer.cells,), quantization=grid, is_internal=True) for one in names]
+    operators.append(Pack(f"{layer.name}_last_{part}", names, name, names, 0))
+    return operators, [*tensors, Tensor(name, (layer.batch, layer.cells), quantization=grid)]
 
 
 def _real_lstm(source: Source, sizes: _Sizes) -> tuple[list[Operator], list[Tensor]]:
