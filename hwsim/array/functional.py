@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from hwsim.counts import Counts
 from hwsim.numerics.formats import IntArray
 
 EXACT_FLOAT32, EXACT_FLOAT64 = 1 << 24, 1 << 53
+ONE_THREAD_MACS = 1 << 18  # OpenBLAS multiplies up to so many on one thread (its interface/gemm.c)
+SMALL_MACS = 1 << 24  # some milliseconds of one thread
 
 
 class FunctionalEngine(Engine):
@@ -83,7 +86,22 @@ def exact_product(activations: IntArray, weights: IntArray) -> IntArray:
     if bound >= EXACT_FLOAT64:
         return activations @ weights
     dtype = np.float32 if bound < EXACT_FLOAT32 else np.float64
-    return np.asarray((activations.astype(dtype) @ weights.astype(dtype)).astype(np.int64))
+    return _float_product(activations.astype(dtype), weights.astype(dtype)).astype(np.int64)
+
+
+def _float_product(activations: Any, weights: Any) -> Any:
+    """Multiply; a product as small as a fold's in pieces for which OpenBLAS starts no threads.
+
+    They would take longer to meet than the piece takes one of them, and far longer where other processes run.
+    """
+    rows, depth, cols = activations.shape[0], activations.shape[1], weights.shape[1]
+    if not ONE_THREAD_MACS < rows * depth * cols <= SMALL_MACS:
+        return activations @ weights
+    piece = max(ONE_THREAD_MACS // (rows * cols), 1)
+    total = activations[:, :piece] @ weights[:piece]
+    for start in range(piece, depth, piece):
+        total += activations[:, start : start + piece] @ weights[start : start + piece]
+    return total
 
 
 def _largest(values: IntArray) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from hwsim.array.engine import FoldOperands
 from hwsim.array.folds import Fold
+from hwsim.array.functional import exact_product
 from hwsim.array.gemm import make_engine, simulate_gemm
 from hwsim.array.params import Dataflow, array_params
 from hwsim.counts import Counts
@@ -161,3 +162,13 @@ def test_a_fold_has_a_transpose() -> None:
     operands = FoldOperands(np.ones((2, 3)), np.ones((3, 4)), np.ones((2, 4)), np.ones((2, 4)))
     assert operands.transposed.activations.shape == (4, 3)
     assert operands.transposed.initial.shape == (4, 2)
+
+
+@pytest.mark.parametrize("largest", [7, 127, 2**15 - 1])
+@pytest.mark.parametrize("shape", [(32, 4608, 32), (3, 5, 4), (1, 300_000, 1), (600, 3, 600)])
+def test_products_by_the_floating_point_library_are_exact(shape: tuple[int, int, int], largest: int) -> None:
+    """Whole or in pieces, in float32, float64 or integers: the same as NumPy's integers."""
+    random = np.random.default_rng(0)
+    left = random.integers(-largest, largest, shape[:2], endpoint=True)
+    right = random.integers(-largest, largest, shape[1:], endpoint=True)
+    assert np.array_equal(exact_product(left, right), left @ right)
