@@ -11,7 +11,6 @@ from hwsim.check import EngineAgreement
 from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
 from hwsim.cli.run_text import product_text
-from hwsim.cli.time_steps import rows_of
 from hwsim.cli.wording import NOTHING, counted, frequency
 from hwsim.config.arch import ArchSpec
 from hwsim.energy.actions import Actions
@@ -20,6 +19,7 @@ from hwsim.mapping.operands import OperandTiles
 from hwsim.mapping.plan import LayerPlan
 from hwsim.metrics.guard_bits import largest_safe_depth
 from hwsim.readers.workload import Workload
+from hwsim.results.time_steps import rows_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.cli.output import Column, print_facts, print_lines, print_table
-from hwsim.cli.time_steps import rows_of
 from hwsim.cli.wording import NOTHING, counted, energy, energy_unit, frequency, percent, significant
 from hwsim.results.layer_result import CYCLE_PARTS, LayerResult
 from hwsim.results.points import INTEGER
 from hwsim.results.run_result import RunResult
+from hwsim.results.time_steps import rows_of
 
 
 def print_result(result: RunResult) -> None:

@@ -18,6 +18,16 @@ PNG_DOTS_PER_INCH = 150
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers; yellow, weak on white, last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+CYCLE_COLOURS = {
+    "compute": PALETTE[0],
+    "fill": PALETTE[5],
+    "drain": PALETTE[2],
+    "load stall": PALETTE[1],
+    "write stall": PALETTE[4],
+    "requantize": PALETTE[3],
+    "vector": PALETTE[6],
+}
+"""Of the classes that every cycle belongs to one of."""
 NEUTRAL = "#707070"
 BROWN = "#7A4A1E"
 NOTHING = "#E8E8E8"

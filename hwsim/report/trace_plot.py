@@ -15,16 +15,9 @@ from matplotlib.ticker import StrMethodFormatter
 
 from hwsim.errors import ConfigError
 from hwsim.report.plots.drawing import Drawing, write_drawing
-from hwsim.report.style import NEUTRAL, PALETTE, plot_style
+from hwsim.report.style import CYCLE_COLOURS, NEUTRAL, plot_style
 
 LAYERS, CLASSES = "layers", "cycles by class"
-_COLOURS = dict(
-    zip(
-        ("compute", "fill", "drain", "load stall", "write stall", "requantize", "vector"),
-        (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[1], PALETTE[4], PALETTE[3], PALETTE[6]),
-        strict=True,
-    )
-)
 _HEIGHT = 0.8
 _INCHES_PER_TRACK = 0.34
 
@@ -82,7 +75,7 @@ def draw_trace(slices: pd.DataFrame) -> Drawing:
     panel.set_xlabel("cycle")
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.grid(visible=False, axis="y")
-    patches = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
+    patches = [Patch(color=colour, label=name) for name, colour in CYCLE_COLOURS.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
     figure.suptitle("What each unit does when")
     return Drawing(figure, slices)
@@ -96,7 +89,7 @@ def _ordered(tracks: Iterable[str]) -> list[str]:
 
 
 def _draw_track(panel: Axes, place: int, slices: pd.DataFrame) -> None:
-    is_phase = slices["name"].isin(_COLOURS)
+    is_phase = slices["name"].isin(CYCLE_COLOURS)
     whole, phases = slices[~is_phase], slices[is_phase]
     for number, bar in enumerate(_bars(whole)):
         looks: dict[str, Any] = {"color": NEUTRAL, "alpha": 0.9 if number % 2 else 0.6}
@@ -104,7 +97,7 @@ def _draw_track(panel: Axes, place: int, slices: pd.DataFrame) -> None:
             looks = {"facecolor": "none", "edgecolor": NEUTRAL, "linewidth": 0.5}
         panel.broken_barh([bar], (place - _HEIGHT / 2, _HEIGHT), **looks)
     for name, rows in phases.groupby("name"):
-        panel.broken_barh(_bars(rows), (place - _HEIGHT / 2, _HEIGHT), color=_COLOURS[str(name)], linewidth=0)
+        panel.broken_barh(_bars(rows), (place - _HEIGHT / 2, _HEIGHT), color=CYCLE_COLOURS[str(name)], linewidth=0)
     if slices["track"].iloc[0] == LAYERS:
         for name, (start, length) in zip(slices["name"], _bars(slices), strict=True):
             panel.text(start + length / 2, place, name, ha="center", va="center", fontsize=8, color="white")

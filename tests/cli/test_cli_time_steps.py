@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from command_line import Hwsim
 
-from hwsim.cli.time_steps import Row, rows_of
+from hwsim.results.time_steps import Row, rows_of
 
 
 def test_steps_of_one_shape_are_one_row_where_the_first_of_them_stood() -> None:

@@ -13,6 +13,7 @@ from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.drawing import Drawing, NotApplicableError
 from hwsim.report.plots.stacks import draw_columns, draw_rows, part_legend
 from hwsim.report.style import BROWN, NEUTRAL, PALETTE, energy_unit, panels
+from hwsim.report.time_steps import labels
 
 _COMPONENTS = tuple(dict.fromkeys(component for component, _ in ACTION_ENERGIES))
 _COLOURS = dict(zip(_COMPONENTS, (*PALETTE, NEUTRAL, BROWN), strict=True))
@@ -46,6 +47,7 @@ def _energies(frames: SweepFrames, space: DesignSpace, workload: str, bar: str) 
         points = points.sort_values(space.bits.column)
     points = points.drop_duplicates(BITS)  # two points of one design are equal
     energy = points[["point", "workload", "weight_bits", "activation_bits", BITS]].merge(frames.energy, on="point")
+    energy = energy.assign(layer=energy["layer"].map(labels(frames.of_point(frames.layers, best["point"]))))
     keys = ["point", "workload", "weight_bits", "activation_bits", bar, "component"]
     return energy.groupby(keys, sort=False)["energy_pj"].sum().reset_index()
 

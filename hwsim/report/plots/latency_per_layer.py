@@ -9,19 +9,20 @@ from hwsim.report.design import DesignSpace, key_name
 from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.drawing import Drawing, NotApplicableError
 from hwsim.report.plots.stacks import draw_rows, part_legend
-from hwsim.report.style import PALETTE, panels
+from hwsim.report.style import CYCLE_COLOURS, panels
+from hwsim.report.time_steps import labels
 from hwsim.results.layer_result import CYCLE_PARTS
 
 # compute first, whatever is overhead after it
 _PARTS = ("compute_cycles", *(part for part in CYCLE_PARTS if part != "compute_cycles"))
-_COLOURS = dict(zip(_PARTS, PALETTE, strict=False))
+_COLOURS = {part: CYCLE_COLOURS[part.removesuffix("_cycles").replace("_", " ")] for part in _PARTS}
 
 
 def latency_per_layer(frames: SweepFrames) -> Drawing:
-    """One panel per workload: its most accurate design (then least energy), one bar per layer."""
+    """One panel per workload: its most accurate design (then least energy), one bar per layer, time steps in one."""
     space = DesignSpace.of(frames.done)
     best = {workload: space.best(workload) for workload in space.workloads}
-    layers = {workload: frames.of_point(frames.layers, point["point"]) for workload, point in best.items()}
+    layers = {workload: _rows(frames.of_point(frames.layers, point["point"])) for workload, point in best.items()}
     longest = max(len(rows) for rows in layers.values())
     if longest == 0:
         raise NotApplicableError("the workloads have no layers")
@@ -36,6 +37,12 @@ def latency_per_layer(frames: SweepFrames) -> Drawing:
     part_legend(figure, {_name(part): colour for part, colour in _COLOURS.items()}, "cycles", top_down=False)
     figure.suptitle(f"Latency per layer of {space.best_name}")
     return Drawing(figure, _data(layers))
+
+
+def _rows(layers: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each bar: a layer, or all time steps of one."""
+    together = layers.assign(layer=layers["layer"].map(labels(layers)))
+    return together.groupby(["point", "layer"], sort=False)[["total_cycles", *_PARTS]].sum().reset_index()
 
 
 def _name(part: str) -> str:
