@@ -82,7 +82,8 @@ def test_the_number_of_points_is_known_without_making_them(lists: list[list[int]
         (
             "dram: [3]",
             "5:5: axes[0].dram: a group of keys, not a value; allowed: dram.type, dram.bytes_per_cycle, "
-            "dram.latency_cycles, dram.capacity_bytes",
+            "dram.latency_cycles, dram.channels, dram.interleave_bytes, dram.burst_bytes, dram.banks, dram.row_bytes, "
+            "dram.row_miss_cycles, dram.capacity_bytes",
         ),
         (
             "array.overflow: [warp]",

@@ -44,6 +44,9 @@ def random_machine(random: np.random.Generator) -> ArchSpec:
         "accumulator_buffer.capacity_bytes": int(random.choice([300, 3000, 65536])),
         "mapping.objective": str(random.choice(["time", "dram_traffic"])),
     }
+    if random.random() < 0.3:
+        settings |= {"dram.channels": int(random.choice([1, 2, 3])), "dram.burst_bytes": int(random.choice([1, 16]))}
+        settings |= {"dram.row_bytes": 256, "dram.row_miss_cycles": 11}
     for name in ("activations", "weights", "outputs"):
         settings[f"scratchpads.{name}.capacity_bytes"] = int(10 ** random.uniform(1.5, 4.5))
         settings[f"scratchpads.{name}.bytes_per_cycle"] = int(random.choice([1, 3, 8, 32]))
@@ -52,8 +55,11 @@ def random_machine(random: np.random.Generator) -> ArchSpec:
     return machine(settings, rows=rows, cols=cols, dataflow=dataflow, fold_overlap=fold_overlap)
 
 
-def facts(runs: list[LayerRun]) -> list[tuple[int, int, dict[str, int], dict[tuple[str, str], int]]]:
-    return [(one.start_cycle, one.total_cycles, one.cycles, dict(one.counts)) for one in runs]
+def facts(runs: list[LayerRun]) -> list[tuple[object, ...]]:
+    return [
+        (one.start_cycle, one.total_cycles, one.cycles, dict(one.counts), one.dram_row_hits, one.dram_row_misses)
+        for one in runs
+    ]
 
 
 @settings(max_examples=200, deadline=None)
