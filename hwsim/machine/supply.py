@@ -48,7 +48,7 @@ class OperandSupply:
         self._arrived = simpy.Container(clock.env)
         self._slots = simpy.Container(clock.env, tiles.slots, init=tiles.slots) if tiles.slots else None
         self.position = 0
-        self.loaded = clock.env.process(self._load())
+        clock.env.process(self._load())
 
     def wait(self, number: int) -> Process:
         """Return when what a tile is the first to read has arrived."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from steps_to_plan import chain, conv, dense, flatten, plan, pool, rectify, refusal, spec
 
+from hwsim.errors import ConfigError
+
 
 def test_a_layer_is_a_product_with_what_follows_it() -> None:
     layers = plan(
@@ -116,4 +118,13 @@ def test_sums_that_do_not_fit_the_accumulator_buffer_are_refused() -> None:
     assert refusal(steps, 40, spec("weight_stationary", accumulator_buffer__capacity_bytes=23)) == [
         "layer a: one tile's running sums need 24 bytes; the accumulator buffer has 23; levers: "
         "accumulator_buffer.capacity_bytes, fewer bits, fewer columns"
+    ]
+
+
+def test_memories_without_bandwidth_are_refused() -> None:
+    with pytest.raises(ConfigError) as refused:
+        spec(dram__bytes_per_cycle=0, scratchpads__weights__bytes_per_cycle=0)
+    assert list(refused.value.problems) == [
+        "scratchpads.weights.bytes_per_cycle: 0 is out of range; allowed: 1 to 65536",
+        "dram.bytes_per_cycle: 0 is out of range; allowed: 1 to 65536",
     ]

@@ -2,8 +2,8 @@
 
 Integer products run on the array, cell updates on the vector unit and the LUT.
 
-A state tensor of shape (2, cells) holds the hidden state's codes and then the cell state's. Between the steps it lies
-in DRAM like every tensor that several layers read.
+A state tensor of shape (2, cells) holds the hidden state's codes and then the cell state's. Like every tensor
+it stays in the activation scratchpad up to the last step that reads it, where it fits, and else goes through DRAM.
 """
 
 from __future__ import annotations
