@@ -7,7 +7,7 @@ import simpy
 from hwsim.machine.clock import Process
 from hwsim.machine.units import Units
 from hwsim.mapping.plan import LayerPlan
-from hwsim.network.steps import ElementwiseStep, FunctionStep, LutStep
+from hwsim.network.steps import ElementwiseStep
 
 
 class VectorRun:
@@ -82,31 +82,32 @@ class VectorRun:
         self._timeline.end(stalling)
 
     def _step(self, step: ElementwiseStep, piece: int, *, output_bits: int, activation_bits: int) -> Process:
-        """Run a step on what it reads from the output and the activation scratchpad, through their ports."""
+        """Run a step on what it reads from the output and the activation scratchpad, through their ports.
+
+        Its look-ups follow what it does on the vector unit.
+        """
         units, counts = self._units, self._units.counts
         written = self._share(self._plan.bits[step.output], piece)
         counts["output_scratchpad", "read_bits"] += output_bits
         counts["output_scratchpad", "write_bits"] += written
         counts["activation_scratchpad", "read_bits"] += activation_bits
+        operations, lookups = self._share(step.operations, piece), self._share(step.lookups, piece)
+        begin = self._clock.now
+        computed = begin - (-operations // units.spec.vector_unit.lanes)
         done = max(
-            self._clock.now - (-self._share(step.operations, piece) // self._lanes(step)),
+            computed - (-lookups // units.spec.activation_lut.lanes),
             units.output_port.passes(output_bits + written),
             units.activation_port.passes(activation_bits),
         )
-        self._timeline.add("vector", self._clock.now, done)
+        self._timeline.add("vector", begin, done)
         if units.tracer is not None:
-            track = "activation LUT" if _is_on_lut(step) else "vector unit"
-            operations = {"operations": self._share(step.operations, piece)}
-            units.tracer.slice(track, step.name, self._clock.now, done, operations)
-        yield from self._clock.pause("vector unit", done - self._clock.now)
-
-    def _lanes(self, step: ElementwiseStep) -> int:
-        return self._units.spec.activation_lut.lanes if _is_on_lut(step) else self._units.spec.vector_unit.lanes
+            if operations or not lookups:
+                end = computed if lookups else done
+                units.tracer.slice("vector unit", step.name, begin, end, {"operations": operations})
+            if lookups:
+                units.tracer.slice("activation LUT", step.name, computed, done, {"operations": lookups})
+        yield from self._clock.pause("vector unit", done - begin)
 
     def _share(self, amount: int, piece: int) -> int:
         """Return a piece's part of an amount; the parts add up to it."""
         return amount * (piece + 1) // self._plan.pieces - amount * piece // self._plan.pieces
-
-
-def _is_on_lut(step: ElementwiseStep) -> bool:
-    return isinstance(step, LutStep) or (isinstance(step, FunctionStep) and step.unit == "activation_lut")

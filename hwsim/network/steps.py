@@ -24,7 +24,6 @@ from hwsim.numerics.zero_point import row_sum_term
 
 ZeroPointMode = Literal["folded", "operand"]
 BiasMode = Literal["requantizer", "preload"]
-VectorOrLut = Literal["vector_unit", "activation_lut"]
 SUM_LIMIT = 1 << 62
 
 
@@ -194,7 +193,12 @@ class ElementwiseStep(Step):
     @property
     @abstractmethod
     def operations(self) -> int:
-        """Lane operations for one sample; 0 for a step that only renames."""
+        """Operations of the vector unit's lanes for one sample; 0 for a step that only renames."""
+
+    @property
+    def lookups(self) -> int:
+        """Look-ups of the activation LUT's lanes for one sample, which follow the operations: none."""
+        return 0
 
     @property
     @abstractmethod
@@ -214,7 +218,12 @@ class LutStep(ElementwiseStep):
 
     @property
     def operations(self) -> int:
-        """One look-up an element."""
+        """None."""
+        return 0
+
+    @property
+    def lookups(self) -> int:
+        """One an element."""
         return self.outputs
 
     @property
@@ -268,17 +277,18 @@ class ClampStep(ElementwiseStep):
 
 @dataclass(frozen=True, eq=False)
 class FunctionStep(ElementwiseStep):
-    """Integer arithmetic on whole tensors, on the vector unit (``unit``) or the activation LUT unit.
+    """Integer arithmetic on whole tensors, on the vector unit, the activation LUT or both.
 
     ``function`` takes an array (samples, *shape) for each input, of the shapes in ``shapes``. ``actions`` are those
-    of one sample; each but a shift, which is part of a multiplication, takes a lane for one cycle. ``portions`` says
-    for each input of how many equal parts one is read; left empty, inputs are read whole.
+    of one sample; each but a shift, which is part of a multiplication, takes a lane of its unit for one cycle. A
+    look-up reads ``reads_per_lookup`` entries at once. The units do not overlap: look-ups wait for the vector unit's
+    actions. ``portions`` says for each input of how many equal parts one is read; left empty, inputs are read whole.
     """
 
     function: Callable[..., IntArray]
     shapes: tuple[Shape, ...]
     actions: Counts
-    unit: VectorOrLut = "vector_unit"
+    reads_per_lookup: int = 1
     portions: tuple[int, ...] = ()
 
     def compute(self, *codes: IntArray) -> IntArray:
@@ -292,10 +302,15 @@ class FunctionStep(ElementwiseStep):
 
     @property
     def operations(self) -> int:
-        """All actions of the unit but shifts."""
+        """All actions of the vector unit but shifts."""
         return sum(
-            int(count) for (unit, action), count in self.actions.items() if unit == self.unit and action != "shift"
+            int(count) for (unit, action), count in self.actions.items() if unit == "vector_unit" and action != "shift"
         )
+
+    @property
+    def lookups(self) -> int:
+        """The entries that are read, over those of a look-up."""
+        return int(self.actions.get(("activation_lut", "lookup"), 0)) // self.reads_per_lookup
 
     @property
     def counts(self) -> Counts:

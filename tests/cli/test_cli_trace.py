@@ -31,6 +31,18 @@ def test_shapes_alone_can_be_traced(hwsim: Hwsim, here: Path) -> None:
     assert any(event["name"] == "compute" for event in json.loads((here / "t.json").read_text())["traceEvents"])
 
 
+def test_look_ups_of_a_cell_update_begin_when_the_vector_unit_has_finished(hwsim: Hwsim, here: Path) -> None:
+    """32 cells on one lane of each unit: 12 sums and products for each cell, then 5 look-ups."""
+    lanes = ("--set", "vector_unit.lanes=1", "--set", "activation_lut.lanes=1")
+    assert hwsim("run", "edge16", "digits_lstm", "--samples", "1", "--trace", "t.json", *lanes).code == 0
+    events = json.loads((here / "t.json").read_text())["traceEvents"]
+    tracks = {one["tid"]: one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    update = {tracks[one["tid"]]: one for one in events if one["ph"] == "X" and one["name"] == "lstm_cell_3"}
+    computed, looked_up = update["vector unit"], update["activation LUT"]
+    assert (computed["dur"], looked_up["dur"]) == (12 * 32, 5 * 32)
+    assert looked_up["ts"] == computed["ts"] + computed["dur"]
+
+
 def test_floats_are_not_traced(hwsim: Hwsim, here: Path) -> None:
     outcome = hwsim(*RUN, "--trace", "t.json", "--set", "array.number_format=fp16")
     assert outcome.code == 2

@@ -111,6 +111,16 @@ def test_a_step_counts_its_look_ups_and_vector_actions() -> None:
     }
 
 
+@pytest.mark.parametrize("interpolation", ["none", "linear"])
+@pytest.mark.parametrize(("vector_lanes", "lut_lanes"), [(1, 1), (16, 1), (2, 3)])
+def test_look_ups_of_a_step_follow_its_sums_and_products(vector_lanes: int, lut_lanes: int, interpolation: str) -> None:
+    """6 sums and 6 products for each cell, then 5 look-ups: reading two entries takes no more time than one."""
+    lanes = [f"vector_unit.lanes={vector_lanes}", f"activation_lut.lanes={lut_lanes}"]
+    found = result(*lanes, f"activation_lut.interpolation={interpolation}", samples=1)
+    step = next(layer for layer in found.layer_results if layer.layer == "lstm_cell_3")
+    assert step.vector_cycles == -(-12 * CELLS // vector_lanes) - (-5 * CELLS // lut_lanes)
+
+
 def test_interpolation_reads_two_entries_a_look_up() -> None:
     found = result("activation_lut.interpolation=linear", samples=1)
     assert actions(found, "lstm_cell_3")["activation_lut.lookup"] == 10 * CELLS

@@ -124,7 +124,7 @@ def test_a_function_becomes_a_table() -> None:
     codes = np.arange(-128, 128)[np.newaxis]
     expected = np.clip(np.rint(256 / (1 + np.exp(-codes / 16))) - 128, -128, 127)
     assert np.array_equal(step.compute(codes), expected)
-    assert (step.operations, step.counts) == (256, {("activation_lut", "lookup"): 256})
+    assert (step.operations, step.lookups, step.counts) == (0, 256, {("activation_lut", "lookup"): 256})
 
 
 def test_a_function_may_come_from_one_table_of_the_sigmoid() -> None:
@@ -135,7 +135,7 @@ def test_a_function_may_come_from_one_table_of_the_sigmoid() -> None:
     codes = np.arange(-128, 128)[np.newaxis]
     assert isinstance(step, LutStep)
     assert np.abs(step.compute(codes) - np.clip(np.rint(128 * np.tanh(codes / 16)), -128, 127)).max() <= 1
-    assert step.counts == {("activation_lut", "lookup"): 2 * 256}
+    assert (step.lookups, step.counts) == (256, {("activation_lut", "lookup"): 2 * 256})
 
 
 def test_matmul_steps_report_the_sizes_of_one_group() -> None:

@@ -15,7 +15,6 @@ from hwsim.network.operators.real import (
     RECIPROCAL_ADDS,
     RECIPROCAL_MULTIPLICATIONS,
 )
-from hwsim.network.steps import VectorOrLut
 from hwsim.network.tensor import Shape
 from hwsim.numerics.lut import FUNCTIONS
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction, nonlinear_table
@@ -26,7 +25,7 @@ TABLE_BITS = 8  # codes up to here have a table with an entry for each of them
 
 def _entries(operands: Operands) -> int:
     """Return how many entries of its table a look-up reads: one for codes of 8 bits, two to interpolate between."""
-    return 1 if operands.source.format.bits <= TABLE_BITS else 2
+    return 1 if operands.are_real or operands.source.format.bits <= TABLE_BITS else 2
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,9 @@ class TableFunction(QuantizedOperator):
 
     function: NonlinearFunction = "logistic"
 
-    @property
-    def unit(self) -> VectorOrLut:
-        """The LUT."""
-        return "activation_lut"
+    def reads_per_lookup(self, operands: Operands) -> int:
+        """One, or two to interpolate between."""
+        return _entries(operands)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
@@ -68,6 +66,10 @@ class Softmax(QuantizedOperator):
     """``exp(beta x)`` over the sum along the last axis; differences from the greatest keep exponents negative."""
 
     beta: float = 1.0
+
+    def reads_per_lookup(self, operands: Operands) -> int:
+        """One, or two to interpolate between."""
+        return _entries(operands)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""

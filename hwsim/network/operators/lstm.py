@@ -209,7 +209,8 @@ class LstmCell(_LstmPart):
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Bind the arithmetic, and count what it does.
 
-        Per gate a sum and a look-up; per cell three products, each rescaled, two sums and one more look-up.
+        Per gate a sum and a look-up; per cell three products, each rescaled, two sums and one more look-up. Sums and
+        products take the vector unit's lanes and then the look-ups those of the LUT: they do not overlap.
         """
         step = super().lower(tensors, options)
         assert isinstance(step, FunctionStep)  # noqa: S101  (as of every such operator)
@@ -223,7 +224,8 @@ class LstmCell(_LstmPart):
                 ("activation_lut", "lookup"): (gates + cells) * arithmetic.reads_per_lookup,
             }
         )
-        return replace(step, actions=actions, portions=(step.shapes[0][0], 1, 1))
+        reads = arithmetic.reads_per_lookup
+        return replace(step, actions=actions, reads_per_lookup=reads, portions=(step.shapes[0][0], 1, 1))
 
     def _arithmetic(self, options: LoweringOptions) -> CellArithmetic:
         if self.grids is None:

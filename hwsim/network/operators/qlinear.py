@@ -11,7 +11,6 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
-from hwsim.network.steps import VectorOrLut
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import pooling, qlinear
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize, quantize
@@ -88,11 +87,6 @@ class QLinearTable(OnnxOperator):
     """A function of each code, in a table with an entry for every code."""
 
     function: Callable[[Float32Array], Float32Array] = field(default=np.positive)
-
-    @property
-    def unit(self) -> VectorOrLut:
-        """The LUT."""
-        return "activation_lut"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
@@ -226,16 +220,6 @@ class InFloat32(OnnxOperator):
     shape: Shape = ()
     body: Callable[[Sequence[Float32Array]], Float32Array] = field(default=lambda values: values[0])
     actions_once: Counts = field(default_factory=Counts)
-
-    @property
-    def unit(self) -> VectorOrLut:
-        """The LUT if look-ups are all that it takes."""
-        return "activation_lut" if {unit for unit, _ in self.actions_once} == {"activation_lut"} else "vector_unit"
-
-    @property
-    def real_unit(self) -> VectorOrLut:
-        """The same."""
-        return self.unit
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """What the file's operators make of it."""

@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
-from hwsim.network.steps import FunctionStep, Step, VectorOrLut
+from hwsim.network.steps import FunctionStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
@@ -90,15 +90,9 @@ class QuantizedOperator(Operator):
         """The operands that are no inputs."""
         return tuple(name for name in self.operands if name not in self.inputs)
 
-    @property
-    def unit(self) -> VectorOrLut:
-        """The unit that computes it."""
-        return "vector_unit"
-
-    @property
-    def real_unit(self) -> VectorOrLut:
-        """The unit that computes it where operands and output are reals."""
-        return "vector_unit"
+    def reads_per_lookup(self, operands: Operands) -> int:  # noqa: ARG002
+        """Return how many entries of a table a look-up reads."""
+        return 1
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:  # noqa: ARG002
         """Return the output (samples, *output shape) for operands (samples, *shape), constants as one sample.
@@ -153,8 +147,8 @@ class QuantizedOperator(Operator):
         except UnsupportedError as error:
             raise UnsupportedError(f"layer {self.name}: {error}") from None
         actions = self.work(shapes, operands)
-        unit = self.real_unit if operands.are_real else self.unit
-        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, unit)
+        reads = self.reads_per_lookup(operands)
+        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, reads)
 
 
 @dataclass(frozen=True, eq=False)
