@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from hwsim import run
 from hwsim.analysis.error import tensor_errors
+from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
 from hwsim.errors import UnsupportedError
+from hwsim.machine.machine import run_machine
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.run_result import RunResult
@@ -92,6 +95,15 @@ def test_the_machine_with_data_computes_what_its_shadow_does(dataflow: str, weig
 def test_where_a_zero_point_is_subtracted_changes_no_value(zero_point: str) -> None:
     """Both have enough guard bits."""
     assert result(f"array.zero_point={zero_point}", samples=50).sqnr_db == result(samples=50).sqnr_db
+
+
+def test_of_shapes_alone_every_part_takes_the_time_that_it_takes_with_values() -> None:
+    network = digits().network
+    shapes = {name: replace(tensor, data=None) for name, tensor in network.tensors.items()}
+    unknown = Workload("shapes", replace(network, tensors=shapes, has_values=False), None, None, None, "")
+    spec = load_arch("edge16")
+    real, bare = (run_machine(compile_workload(spec, one).layers, spec) for one in (digits(), unknown))
+    assert [(one.plan.name, one.cycles) for one in bare] == [(one.plan.name, one.cycles) for one in real]
 
 
 def test_recurrent_products_overflow_a_narrow_accumulator() -> None:

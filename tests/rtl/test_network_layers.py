@@ -67,6 +67,15 @@ def test_a_recurrent_product_of_an_lstm_agrees_in_its_fourth_step(guard_bits: in
     assert (agreement.events > 0) == (guard_bits == 0)
 
 
+@needs_simulator
+def test_the_product_of_all_inputs_of_an_lstm_agrees() -> None:
+    """Eight steps of four gates of 32 cells."""
+    samples = choose_samples(read_workload("digits_lstm"), samples=1)
+    (product,) = layer_products(load_arch("edge16"), samples, "lstm_input")
+    agreement = compare_products([product])["lstm_input"]
+    assert (agreement.values, agreement.codes) == (8 * 4 * 32,) * 2
+
+
 def test_a_table_that_the_rtl_does_not_have_is_refused() -> None:
     settings = ["activation_lut.interpolation=tflite_int16", "activation_lut.output_bits=16"]
     samples = choose_samples(read_workload("digits_lstm"), samples=1)

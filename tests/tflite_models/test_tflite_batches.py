@@ -190,3 +190,5 @@ def test_sequences_of_a_batch_run_on_the_machine_one_by_one(tmp_path: Path) -> N
     steps, _, width = model.codes.shape
     cells = len(model.tensors.biases[0])
     assert result.totals["macs"] == 2 * steps * (width + cells) * 4 * cells
+    inputs_product = result.layer_results[0]
+    assert (inputs_product.out_rows, inputs_product.depth, inputs_product.out_cols) == (2 * steps, width, 4 * cells)
