@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,9 @@ def run(
 ) -> RunResult:
     """Run a workload on an architecture and return cycles, energy, overflows and accuracy.
 
-    The first sample runs on the machine with data, its folds stepped by ``engine``; what comes out must equal the
-    array's shadow that computes the other samples. A workload of shapes alone is timed without data: its result has
-    0 samples and no accuracy.
+    With the stepped engine the first sample runs on the machine with data; what comes out must equal the array's
+    shadow that computes the other samples. With the functional engine the shadow computes all samples, and the machine
+    runs for timing. A workload of shapes alone is timed without data: its result has 0 samples and no accuracy.
 
     Args:
         architecture: a path, a shipped name, or a specification.
@@ -105,8 +106,9 @@ def simulate(
 ) -> RunResult:
     """Run chosen samples on an architecture.
 
-    ``with_data`` runs the first sample on the machine with real operands and compares; without, the machine runs
-    for timing alone (same cycles and counts) and single events are not kept. A workload of shapes alone is timed.
+    ``with_data`` runs the first sample on the machine with real operands and compares, if ``engine`` steps its folds;
+    without, the machine runs for timing alone (same cycles and counts) and single events are not kept. A workload of
+    shapes alone is timed.
     An array of floats always runs for timing alone, and its values are the functional engine's. ``trace`` is told what
     every unit of the machine does when.
 
@@ -122,7 +124,8 @@ def simulate(
         return _timed(spec, compiled, trace)
     codes = compiled.codes(chosen.inputs)
     if with_data:
-        whole, runs = _checked_run(spec, compiled, codes, engine, trace)
+        run_samples = _checked_run if engine == "stepped" else _functional_run
+        whole, runs = run_samples(spec, compiled, codes, trace)
     else:
         whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
         runs = run_machine(compiled.layers, spec, trace=trace)
@@ -145,21 +148,46 @@ def simulate(
 
 
 def _checked_run(
-    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], engine: EngineName, trace: Sink | None
+    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], trace: Sink | None
 ) -> tuple[IntegerRun, list[LayerRun]]:
-    """Run all samples without the clock, and the first on the machine with data, where both must agree.
+    """Run all samples without the clock, and the first stepped on the machine with data, where both must agree.
 
     Raises:
         CheckFailedError: they do not.
     """
-    first, others = ({name: values[part] for name, values in codes.items()} for part in (slice(1), slice(1, None)))
+    first, others = _first_and_others(codes)
     written = [layer.output for layer in compiled.layers]
     shadow = run_integer(compiled.steps, compiled.params, first, keep=sorted({*written, compiled.output}))
-    runs = run_machine(compiled.layers, spec, sample_data(first, engine), trace=trace)
+    runs = run_machine(compiled.layers, spec, sample_data(first, "stepped"), trace=trace)
     _compare(runs, shadow)
+    return _with_others(compiled, shadow, others), runs
+
+
+def _functional_run(
+    spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], trace: Sink | None
+) -> tuple[IntegerRun, list[LayerRun]]:
+    """Run all samples without the clock, keeping the first one's events, and the machine for timing."""
+    first, others = _first_and_others(codes)
+    values = run_integer(compiled.steps, compiled.params, first, keep=[compiled.output], max_events=MAX_EVENTS)
+    runs = run_machine(compiled.layers, spec, trace=trace)
+    found = [values.overflows.get(one.plan.name) for one in runs]
+    placed = [
+        one if overflow is None else replace(one, per_pe=overflow.per_pe, events=overflow.first)
+        for one, overflow in zip(runs, found, strict=True)
+    ]
+    return _with_others(compiled, values, others), placed
+
+
+def _first_and_others(codes: Mapping[str, IntArray]) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
+    first, others = ({name: values[part] for name, values in codes.items()} for part in (slice(1), slice(1, None)))
+    return first, others
+
+
+def _with_others(compiled: Compiled, first: IntegerRun, others: Mapping[str, IntArray]) -> IntegerRun:
+    """Return the run of the first sample followed by that of the others, if there are any."""
     if not len(others[compiled.input]):
-        return shadow, runs
-    return shadow.followed_by(run_integer(compiled.steps, compiled.params, others, keep=[compiled.output])), runs
+        return first
+    return first.followed_by(run_integer(compiled.steps, compiled.params, others, keep=[compiled.output]))
 
 
 def _timed(spec: ArchSpec, compiled: Compiled, trace: Sink | None) -> RunResult:

@@ -169,11 +169,18 @@ def wrong_fold(engine: type[Engine], monkeypatch: pytest.MonkeyPatch, index: int
     monkeypatch.setattr(engine, "run_fold", run_fold)
 
 
-@pytest.mark.parametrize(("name", "engine"), [("stepped", SteppedEngine), ("functional", FunctionalEngine)])
-def test_a_wrong_sum_on_the_machine_is_found(name: Any, engine: type[Engine], monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong_fold(engine, monkeypatch, 1, "sums")
+def test_a_wrong_sum_on_the_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong_fold(SteppedEngine, monkeypatch, 1, "sums")
     with pytest.raises(CheckFailedError, match=r"^layer conv1: element \d+ is -?\d+ on the machine, -?\d+ without its"):
-        run(samples=1, engine=name)
+        run(samples=1)
+
+
+def test_a_functional_run_computes_whole_products_and_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run(samples=2, engine="stepped")
+    wrong_fold(FunctionalEngine, monkeypatch, 1, "sums")
+    found = run(samples=2, engine="functional")
+    assert found.layer_results == expected.layer_results
+    assert (found.accuracy, found.sqnr_db) == (expected.accuracy, expected.sqnr_db)
 
 
 def test_a_wrong_overflow_count_on_the_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,14 +194,15 @@ def test_a_wrong_overflow_count_on_the_machine_is_found(monkeypatch: pytest.Monk
 def test_every_sample_is_computed_once_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     right, counts = run_integer, []
 
-    def counted(steps: Any, params: Any, inputs: Any, *, keep: Any) -> Any:
+    def counted(steps: Any, params: Any, inputs: Any, **options: Any) -> Any:
         counts.append(len(next(iter(inputs.values()))))
-        return right(steps, params, inputs, keep=keep)
+        return right(steps, params, inputs, **options)
 
     monkeypatch.setattr("hwsim.simulate.run_integer", counted)
-    run(samples=7)
-    run(samples=1)
-    assert counts == [1, 6, 1]
+    for engine in ("stepped", "functional"):
+        run(samples=7, engine=engine)
+        run(samples=1, engine=engine)
+    assert counts == [1, 6, 1] * 2
 
 
 @pytest.mark.parametrize("samples", [1, 2, 9])

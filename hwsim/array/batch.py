@@ -57,7 +57,7 @@ def _sum(
     safe = columns_that_cannot_overflow(params, operands)
     columns = np.flatnonzero(~safe)
     sums = np.zeros(operands.initial.shape, np.int64)
-    per_output = np.zeros_like(sums)
+    per_output = np.zeros(sums.shape, np.int64)
     sums[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
     if columns.size == 0:
         return sums, per_output, None

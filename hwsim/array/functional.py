@@ -51,7 +51,7 @@ class FunctionalEngine(Engine):
         output[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
         checked = _check_columns(params, shape, operands, np.flatnonzero(~safe), max_events)
         output[:, checked.columns] = checked.output
-        per_output = np.zeros_like(output)
+        per_output = np.zeros(output.shape, np.int64)
         per_output[:, checked.columns] = checked.per_output
         per_pe = checked.per_pe if checked.per_pe is not None else fold_per_output(params, per_output)
         overflows = Overflows(checked.events, int(per_pe.sum()) - len(checked.events), per_pe, per_output)

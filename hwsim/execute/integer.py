@@ -20,10 +20,14 @@ CHUNK_ELEMENTS = 1 << 23
 
 @dataclass(slots=True)
 class LayerOverflow:
-    """Overflows of one matrix product, summed over samples; ``per_pe`` is (rows + 1, cols)."""
+    """Overflows of one matrix product, summed over samples; ``per_pe`` is (rows + 1, cols).
+
+    ``first`` are the kept events (cycle, row, col) of the first sample, ordered.
+    """
 
     per_pe: IntArray
     preload: int = 0
+    first: IntArray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
 
     @property
     def events(self) -> int:
@@ -32,7 +36,7 @@ class LayerOverflow:
 
     def plus(self, other: LayerOverflow) -> LayerOverflow:
         """Return the overflows of both."""
-        return LayerOverflow(self.per_pe + other.per_pe, self.preload + other.preload)
+        return LayerOverflow(self.per_pe + other.per_pe, self.preload + other.preload, self.first)
 
 
 @dataclass(slots=True)
@@ -49,7 +53,12 @@ class IntegerRun:
 
 
 def run_integer(
-    steps: Sequence[Step], params: Mapping[str, ArrayParams], inputs: Mapping[str, IntArray], *, keep: Sequence[str]
+    steps: Sequence[Step],
+    params: Mapping[str, ArrayParams],
+    inputs: Mapping[str, IntArray],
+    *,
+    keep: Sequence[str],
+    max_events: int = 0,
 ) -> IntegerRun:
     """Run input codes (samples, elements) through all steps; values that no later step reads are forgotten.
 
@@ -58,6 +67,7 @@ def run_integer(
         params: the array of each matrix product, by step name.
         inputs: codes of the network's inputs by tensor, as many samples of each.
         keep: names of the tensors to return.
+        max_events: how many single events of the first sample to keep for each matrix product, the first by cycle.
 
     Raises:
         AccumulatorOverflowError: an add overflowed under ``overflow: error``; the text names layer and place.
@@ -72,9 +82,9 @@ def run_integer(
     last = last_reads([step.inputs for step in steps], keep)
     for start in range(0, len(next(iter(inputs.values()))), chunk):
         values = {name: codes[start : start + chunk] for name, codes in inputs.items()}
-        samples = len(next(iter(values.values())))
+        chosen = _Chunk(len(next(iter(values.values()))), 0 if start else max_events)
         for step, forgotten in zip(steps, last, strict=True):
-            values[step.output] = _run_step(step, params, [values[name] for name in step.inputs], run, samples)
+            values[step.output] = _run_step(step, params, [values[name] for name in step.inputs], run, chosen)
             for name in forgotten:
                 del values[name]
         for name in keep:
@@ -83,21 +93,31 @@ def run_integer(
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Samples that run together, and how many events of the first of them to keep."""
+
+    samples: int
+    max_events: int
+
+
 def _largest_operand(steps: Sequence[Step]) -> int:
     """Elements of the largest operand of one sample: what bounds the memory of a chunk."""
     return max((step.shape.out_rows * step.shape.depth for step in steps if isinstance(step, MatmulStep)), default=1)
 
 
 def _run_step(
-    step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun, samples: int
+    step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun, chunk: _Chunk
 ) -> IntArray:
     if isinstance(step, MatmulStep):
-        return _run_matmul(step, params[step.name], codes[0], run.overflows[step.name])
+        return _run_matmul(step, params[step.name], codes[0], run.overflows[step.name], chunk.max_events)
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (the only other kind)
-    return np.broadcast_to(step.compute(*codes), (samples, step.outputs))
+    return np.broadcast_to(step.compute(*codes), (chunk.samples, step.outputs))
 
 
-def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow: LayerOverflow) -> IntArray:
+def _run_matmul(
+    step: MatmulStep, params: ArrayParams, codes: IntArray, overflow: LayerOverflow, max_events: int
+) -> IntArray:
     outputs = []
     counting = replace(params, overflow="wrap") if params.overflow == "error" else params
     for group in range(step.groups):
@@ -109,6 +129,10 @@ def _run_matmul(step: MatmulStep, params: ArrayParams, codes: IntArray, overflow
         if params.overflow == "error" and batch.per_pe.any():
             raise overflow_error(step.name, params, _first_event(counting, operands, weights, initial, group))
         overflow.per_pe += batch.per_pe
+        room = max_events - len(overflow.first)
+        if room > 0 and batch.per_pe.any():
+            found = _events(counting, operands[0], weights, initial, group, room)
+            overflow.first = np.concatenate([overflow.first, found])
         columns = slice(0, step.shape.out_cols)
         outputs.append(step.requantize(batch.output, operands.sum(axis=2), group, columns))
     return np.concatenate(outputs, axis=2).reshape(len(codes), -1)
@@ -118,11 +142,19 @@ def _first_event(
     params: ArrayParams, operands: IntArray, weights: IntArray, initial: IntArray, group: int
 ) -> tuple[int, int, int]:
     """Return (cycle, row, col) of the first overflow in the first sample that has one."""
-    engine = FunctionalEngine()
-    results = (engine.gemm(params, sample, weights, initial, max_events=1) for sample in operands)
-    first = next(result for result in results if result.overflow_events)
-    cycle, row, col = first.overflow.events[0].tolist()
-    return group * first.total_cycles + cycle, row, col
+    found = (_events(params, sample, weights, initial, group, 1) for sample in operands)
+    cycle, row, col = next(events for events in found if len(events))[0].tolist()
+    return cycle, row, col
+
+
+def _events(
+    params: ArrayParams, sample: IntArray, weights: IntArray, initial: IntArray, group: int, most: int
+) -> IntArray:
+    """Return the first events (cycle, row, col) of one sample, counted from the first cycle of the first group."""
+    result = FunctionalEngine().gemm(params, sample, weights, initial, max_events=most)
+    events = result.overflow.events.copy()
+    events[:, 0] += group * result.total_cycles
+    return events
 
 
 def overflow_error(layer: str, params: ArrayParams, event: tuple[int, int, int]) -> AccumulatorOverflowError:

@@ -53,9 +53,13 @@ class ScratchpadData:
     """
 
     def __init__(self, tensor: IntArray, padding: int = 0) -> None:
-        self._dram, self._padding = tensor, padding
-        self._codes = np.zeros_like(tensor)
-        self._copies = np.zeros(tensor.shape, np.int32)
+        self._dram = tensor
+        # one place behind the last element, which index -1 finds: the padding, always there
+        places = tensor.size + 1
+        self._padded_codes, self._padded_copies = np.zeros(places, tensor.dtype), np.zeros(places, np.int32)
+        self._padded_codes[PADDING], self._padded_copies[PADDING] = padding, 1
+        self._codes = self._padded_codes[:PADDING].reshape(tensor.shape)
+        self._copies = self._padded_copies[:PADDING].reshape(tensor.shape)
 
     @classmethod
     def filled(cls, tensor: IntArray, padding: int = 0) -> ScratchpadData:
@@ -84,14 +88,13 @@ class ScratchpadData:
         Raises:
             CheckFailedError: one of them is not in the scratchpad.
         """
-        padded = isinstance(place, np.ndarray)
-        present = self._copies[place] > 0
-        if padded:
-            present |= place == PADDING
-        if not np.all(present):
+        if isinstance(place, np.ndarray):
+            codes, copies = self._padded_codes[place], self._padded_copies[place]
+        else:
+            codes, copies = self._codes[place].copy(), self._copies[place]
+        if copies.size and copies.min() <= 0:
             raise CheckFailedError("the array reads operands that no transfer has brought into the scratchpad")
-        codes = self._codes[place]
-        return np.where(place == PADDING, self._padding, codes) if padded else codes.copy()
+        return codes
 
     @staticmethod
     def _elements(place: Any) -> Any:

@@ -41,13 +41,21 @@ class ConvGather(Gather):
     def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
         """Return element numbers (pixel times channels plus channel), -1 where a window hangs over the edge."""
         rows, depth = rows or self.all_rows, depth or self.all_depth
+        first, last = depth.start // self.each, (depth.stop - 1) // self.each
+        pixels = self._pixels(rows, slice(first, last + 1))
+        channels = group * self.each + np.arange(self.each)
+        found = pixels[:, :, None] * (self.each * self.groups) + channels
+        found[pixels == PADDING] = PADDING
+        skipped = first * self.each
+        return found.reshape(len(pixels), -1)[:, depth.start - skipped : depth.stop - skipped]
+
+    def _pixels(self, rows: slice, taps: slice) -> IntArray:
+        """Return the pixel under each tap of each window, -1 where it hangs over the edge."""
         out_y, out_x = np.divmod(np.arange(rows.start, rows.stop)[:, None], self.horizontal.outputs)
-        tap, channel = np.divmod(np.arange(depth.start, depth.stop), self.each)
-        tap_y, tap_x = np.divmod(tap, self.horizontal.window)
+        tap_y, tap_x = np.divmod(np.arange(taps.start, taps.stop), self.horizontal.window)
         y, x = _position(self.vertical, out_y, tap_y), _position(self.horizontal, out_x, tap_x)
         inside = (y >= 0) & (y < self.vertical.size) & (x >= 0) & (x < self.horizontal.size)
-        pixels = y * self.horizontal.size + x
-        return np.where(inside, pixels * (self.each * self.groups) + group * self.each + channel, PADDING)
+        return np.where(inside, y * self.horizontal.size + x, PADDING)
 
     def distinct(self, group: int, rows: slice, depth: slice) -> int:  # noqa: ARG002  (every group has as many)
         """Count pixels once for each run of channels that are read through the same taps."""
