@@ -21,6 +21,7 @@ class Tensor:
     ``is_internal`` marks a tensor that the user's file does not have. ``index_bits`` is the width of what memory holds
     for an element where that is not the element itself, but something shorter; ``decoding`` names what a decoder
     before the array does with each: "lookup" in a table, "subtract" a zero point, "float_multiply" by a scale.
+    ``copy_of`` names the constant that several layers read and that this one is a copy of, for one of them.
     ``order`` says which axis of the user's array each axis is; None: they are the same.
     """
 
@@ -32,6 +33,7 @@ class Tensor:
     index_bits: int | None = None
     decoding: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
+    copy_of: str | None = None
 
     @property
     def user_shape(self) -> Shape:

@@ -28,6 +28,7 @@ from hwsim.quantize.fuse import fuse
 from hwsim.quantize.lstm import bind_lstms, state_homes
 from hwsim.quantize.post_training import BOUNDED_FUNCTIONS, function_quantization
 from hwsim.quantize.schemes import activation_schemes, check_layer_names, grid_homes, products, weight_schemes
+from hwsim.quantize.shared_constants import join_constants, separate_constants
 
 CELL_SCALE = 2.0**-12  # of an LSTM's cell states, which then reach 8
 REACH = 4.0  # activations are taken to have variance 1, and codes to cover four standard deviations
@@ -42,7 +43,7 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     Raises:
         ConfigError: ``spec`` names layers that the network does not have, or wants two schemes for one tensor.
     """
-    fused = fuse(network)
+    fused = separate_constants(fuse(network))
     check_layer_names(fused, spec)
     _refuse_groups(fused, spec)
     tensors = dict(fused.tensors)
@@ -57,7 +58,7 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     of_weights = weight_schemes(fused, spec, weight_bits)
     for operator in products(fused):
         _quantize_constants(operator, tensors, of_weights[operator.layer].grid)
-    return replace(fused, tensors=tensors)
+    return join_constants(replace(fused, tensors=tensors))
 
 
 def _refuse_groups(network: Network, spec: QuantizationSpec) -> None:

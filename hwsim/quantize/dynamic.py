@@ -31,6 +31,7 @@ from hwsim.quantize.constants import check_constants, shared_values, weight_quan
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.repairs.repair import Repair
 from hwsim.quantize.schemes import WeightScheme, activation_scheme, check_layer_names, weight_schemes
+from hwsim.quantize.shared_constants import separate_constants
 from hwsim.registry import REPAIRS
 
 SUMS = IntFormat(SUM_BITS)
@@ -50,6 +51,7 @@ def quantize_dynamically(
     fused = fuse(network)
     check_constants(fused)
     check_layer_names(fused, spec)
+    fused = separate_constants(fused)
     for part in spec.repairs:
         repair: Repair = make_part(REPAIRS, part)
         if type(repair).after is not Repair.after:

@@ -13,6 +13,7 @@ from hwsim.network.operators.elementwise import BatchNorm, Rectify
 from hwsim.network.operators.lstm_unroll import Lstm, LstmLayer, hidden_of, sequence_sizes, unroll
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
+from hwsim.quantize.shared_constants import join_constants, separate_constants
 
 
 def fuse(network: Network) -> Network:
@@ -23,7 +24,7 @@ def fuse(network: Network) -> Network:
     Raises:
         UnsupportedError: an LSTM of too many steps.
     """
-    network = _unrolled(network)
+    network = separate_constants(_unrolled(network))
     tensors = dict(network.tensors)
     producers: dict[str, Operator] = {}
     for operator in network.operators:
@@ -32,7 +33,7 @@ def fuse(network: Network) -> Network:
         if folded is not None:
             del producers[operator.input]
         producers[operator.output] = folded or operator
-    return replace(network, tensors=tensors, operators=tuple(producers.values()))
+    return join_constants(replace(network, tensors=tensors, operators=tuple(producers.values())))
 
 
 def _unrolled(network: Network) -> Network:

@@ -44,6 +44,7 @@ from hwsim.quantize.schemes import (
     products,
     weight_schemes,
 )
+from hwsim.quantize.shared_constants import join_constants, separate_constants
 from hwsim.registry import CALIBRATORS, REPAIRS
 
 BATCH_SAMPLES = 32
@@ -69,6 +70,7 @@ def quantize(
     check_constants(fused)
     check_inputs(fused, calibration)
     check_layer_names(fused, spec)
+    fused = separate_constants(fused)
     repairs: list[Repair] = [make_part(REPAIRS, part) for part in spec.repairs]
     for repair in repairs:
         fused = repair.before(fused)
@@ -85,7 +87,7 @@ def quantize(
     quantized = replace(bound, tensors=tensors | sum_grids(bound, tensors))
     for repair in repairs:
         quantized = repair.after(fused, quantized, calibration)
-    return quantized
+    return join_constants(quantized)
 
 
 def _operand_schemes(network: Network, schemes: Mapping[str, ActivationScheme]) -> dict[str, ActivationScheme]:

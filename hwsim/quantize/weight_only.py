@@ -19,6 +19,7 @@ from hwsim.quantize.constants import check_constants, shared_values, weight_quan
 from hwsim.quantize.depth_groups import group_depth, ungroup_depth
 from hwsim.quantize.repairs.repair import Repair
 from hwsim.quantize.schemes import WeightScheme, check_layer_names, products, weight_schemes
+from hwsim.quantize.shared_constants import join_constants, separate_constants
 from hwsim.registry import REPAIRS
 
 
@@ -34,6 +35,7 @@ def decoded_weights(network: Network, spec: QuantizationSpec, *, weight_bits: in
     """
     check_constants(network)
     check_layer_names(network, spec)
+    network = separate_constants(network)
     for part in spec.repairs:
         repair: Repair = make_part(REPAIRS, part)
         if type(repair).after is not Repair.after:
@@ -45,7 +47,7 @@ def decoded_weights(network: Network, spec: QuantizationSpec, *, weight_bits: in
         own = spec.weights_of(product.layer)
         group_size = own.group_size if own.granularity == "per_group" else None
         tensors[product.weight] = _decoded(product, tensors[product.weight], schemes[product.layer], group_size, word)
-    return replace(network, tensors=tensors)
+    return join_constants(replace(network, tensors=tensors))
 
 
 def _decoded(

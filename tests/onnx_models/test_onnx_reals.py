@@ -265,6 +265,10 @@ def test_a_gru(tmp_path: Path) -> None:
     assert {"all", "last", "mean", "y"} <= set(drawn.check(tmp_path))
     result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs, engine="functional")
     assert result.totals["macs"] == 7 * (5 + cells) * 3 * cells + cells * 4
+    once = (5 + cells) * 3 * cells + cells * 4  # codes of 8 bits: weights stay on chip from step to step
+    energy = result.energy
+    written = (energy["component"] == "weight_scratchpad") & (energy["action"] == "write_bits")
+    assert energy[written]["count"].sum() == once * 8
     assert result.sqnr_db is not None
     assert result.sqnr_db > 20
 

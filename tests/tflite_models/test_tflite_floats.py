@@ -102,7 +102,27 @@ def products(*, depthwise: bool) -> Graph:
     return graph
 
 
+def in_a_row(*, shared: bool) -> Graph:
+    """Three convolutions by one weight and one bias, or by copies of them."""
+    chance = np.random.default_rng(7)
+    weight, bias = (chance.normal(size=shape).astype(np.float32) for shape in ((4, 1, 1, 4), (4,)))
+    graph = Graph()
+    ends = [real(graph, IMAGE) for _ in range(4)]
+    constants = [[graph.constant(weight), graph.constant(bias)] for _ in range(1 if shared else 3)] * (
+        3 if shared else 1
+    )
+    table = options("Conv2D", padding=0, **WINDOW)
+    graph.operators = [
+        Operator("CONV_2D", [before, *read], [after], table)
+        for before, after, read in zip(ends, ends[1:], constants, strict=False)
+    ]
+    graph.inputs, graph.outputs = ends[:1], ends[-1:]
+    return graph
+
+
 MODELS: dict[str, Callable[[], Graph]] = {
+    "one weight for all": lambda: in_a_row(shared=True),
+    "copies of one weight": lambda: in_a_row(shared=False),
     "conv and fully connected": lambda: products(depthwise=False),
     "depthwise": lambda: products(depthwise=True),
     "add": lambda: two("ADD", IMAGE, options("Add", fusedActivationFunction=1)),
@@ -186,6 +206,19 @@ def test_joined_tensors_are_rescaled_to_one_grid(tmp_path: Path) -> None:
     layer = result.layer_results[-1]
     counts = {entry.action: entry.count for entry in layer.energy if entry.component == "vector_unit"}
     assert counts == {"move": 240, "multiply": 120, "shift": 120, "add": 120}
+
+
+def test_a_weight_and_bias_of_several_layers_serve_as_copies_do_and_are_fetched_once(tmp_path: Path) -> None:
+    """4 x 4 weights of 8 bits; the layers' inputs have ranges of their own, and each bias a grid of its own."""
+    ratios, fetched = [], []
+    for name in ("one weight for all", "copies of one weight"):
+        result = run("edge16", read(name, tmp_path), inputs=samples(), calibration=samples())
+        energy = result.energy
+        written = (energy["component"] == "weight_scratchpad") & (energy["action"] == "write_bits")
+        ratios.append(result.sqnr_db)
+        fetched.append(energy[written]["count"].sum())
+    assert ratios[0] == ratios[1]
+    assert fetched == [4 * 4 * 8, 3 * 4 * 4 * 8]
 
 
 def test_samples_to_quantize_by_are_needed(tmp_path: Path) -> None:

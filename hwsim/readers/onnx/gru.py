@@ -69,8 +69,10 @@ def gru(site: Site, reals: Reals) -> None:  # noqa: ARG001
     biases = _biases(site, cells)
     graph, layer = site.graph, site.node.name
     rows = input_rows(site, x, (x.shape[0], x.shape[2]))
-    given = _dense(graph, f"{layer}_input", rows, weight[0].T, biases[0])
-    states = _unrolled(graph, layer, given, recurrent[0].T, biases[1])
+    of_input = _constants(graph, f"{layer}_input", weight[0].T, biases[0])
+    of_states = _constants(graph, f"{layer}_recurrent", recurrent[0].T, biases[1])
+    given = _dense(graph, f"{layer}_input", rows, *of_input)
+    states = _unrolled(graph, layer, given, *of_states)
     _outputs(site, states, cells)
 
 
@@ -99,21 +101,26 @@ def _biases(site: Site, cells: int) -> tuple[Array, Array]:
     return values[0, :size], values[0, size:]
 
 
-def _dense(graph: Graph, layer: str, rows: Live, weight: Array, bias: Array) -> Live:
+def _constants(graph: Graph, product: str, weight: Array, bias: Array) -> tuple[str, str]:
+    """Enter a product's weight and bias; return their names."""
+    return graph.add_reals(f"{product}.weight", weight), graph.add_reals(f"{product}.bias", bias)
+
+
+def _dense(graph: Graph, layer: str, rows: Live, weight: str, bias: str) -> Live:
     """Return ``rows weight + bias``."""
-    names = graph.add_reals(f"{layer}.weight", weight), graph.add_reals(f"{layer}.bias", bias)
-    shape = (rows.shape[0], weight.shape[1])
+    depth, units = graph.tensors[weight].shape
+    shape = (rows.shape[0], units)
     output = Live(graph.internal_name(layer), shape, plain(shape), None)
-    operator = RowsDense(layer, (rows.name,), output.name, *names, units=shape[1], depth=weight.shape[0])
+    operator = RowsDense(layer, (rows.name,), output.name, weight, bias, units=units, depth=depth)
     return graph.emit(operator, output, internal=True)
 
 
-def _unrolled(graph: Graph, layer: str, given: Live, weight: Array, bias: Array) -> list[Live]:
+def _unrolled(graph: Graph, layer: str, given: Live, weight: str, bias: str) -> list[Live]:
     """Return the hidden state after each step, (1, cells); the first step's products meet a state of zeros.
 
-    Each step has the recurrent weights under names of its own: their biases lie on the grids of different states.
+    All steps read one weight and one bias.
     """
-    cells, states = len(weight), list[Live]()
+    cells, states = graph.tensors[weight].shape[0], list[Live]()
     for step in range(given.shape[0]):
         part = _made(graph, f"{layer}.{step}.given", (1, GATES * cells))
         ends = (given.name,)

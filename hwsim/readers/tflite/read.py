@@ -133,12 +133,8 @@ def _laid_out(operator: Operator, tensors: dict[str, Tensor]) -> Operator:
     else:
         grid = _weight_grid(operator, grids[0], order[-1], data.shape[-1])
     name = f"{operator.weight}.{operator.name}"  # a constant may be shared by operators with other layouts
-    tensors[name] = replace(weight, name=name, shape=data.shape, data=data, quantization=grid)
-    if operator.bias is None:
-        return replace(operator, weight=name)
-    bias = f"{operator.bias}.{operator.name}"  # and quantized for each of them on a grid of its own
-    tensors[bias] = replace(tensors[operator.bias], name=bias)
-    return replace(operator, weight=name, bias=bias)
+    tensors[name] = replace(weight, name=name, shape=data.shape, data=data, quantization=grid, copy_of=operator.weight)
+    return replace(operator, weight=name)
 
 
 def _weight_grid(operator: MatmulOperator, grid: Quantization, axis: int, channels: int) -> Quantization:
