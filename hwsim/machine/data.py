@@ -18,6 +18,8 @@ from hwsim.mapping.plan import ProductPlan
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
+MOST_WINDOW_ELEMENTS = 1 << 22  # input elements whose numbers are kept for the folds of other columns
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
@@ -43,7 +45,6 @@ class ProductData:
         assert isinstance(params, ArrayParams)  # noqa: S101
         shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
         self.activations, self.weights = held.activations, held.weights
-        self.output = np.zeros((step.shape.out_rows, step.groups * step.shape.out_cols), np.int64)
         self.per_pe = np.zeros((plan.params.rows + 1, plan.params.cols), np.int64)
         self.counts = Counts()
         self._plan, self._engine, self._max_events = plan, engine, max_events
@@ -52,7 +53,10 @@ class ProductData:
         self._accumulators = np.zeros(shape, np.int64)
         self._row_sums = np.zeros(shape[:2], np.int64)
         self._events = np.zeros((0, 3), np.int64)
-        self._window: tuple[Hashable, IntArray] = (None, np.zeros((0, 0), np.int64))
+        self._drained, self._drained_row_sums = np.zeros(shape, np.int64), np.zeros(shape[:2], np.int64)
+        self._requantized = np.zeros(shape, np.bool_)
+        self._windows: dict[Hashable, IntArray] = {}
+        self._window_elements = 0
 
     def step_fold(self, group: int, fold: Fold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
@@ -73,17 +77,32 @@ class ProductData:
         """Return which input elements a fold reads; folds of other columns ask for the same again."""
         rows, depth = fold.out_rows, fold.depth
         key = (group, rows.start, rows.stop, depth.start, depth.stop)
-        if self._window[0] != key:
-            self._window = key, self._step.gather.indices(group, rows, depth)
-        return self._window[1]
+        if key not in self._windows:
+            if self._window_elements > MOST_WINDOW_ELEMENTS:
+                self._windows, self._window_elements = {}, 0
+            self._windows[key] = self._step.gather.indices(group, rows, depth)
+            self._window_elements += self._windows[key].size
+        return self._windows[key]
 
     def requantize(self, group: int, fold: Fold) -> None:
-        """Turn the finished sums of a chain into output codes, and put them where they belong in the output."""
-        sums = self._accumulators[group, fold.out_rows, fold.out_cols]
-        codes = self._step.requantize(sums, self._row_sums[group, fold.out_rows], group, fold.out_cols)
-        first = group * self._step.shape.out_cols
-        channels = slice(first + fold.out_cols.start, first + fold.out_cols.stop)
-        self.output[fold.out_rows, channels] = codes
+        """Take the finished sums of a chain, as they are now, to be turned into output codes."""
+        place = (group, fold.out_rows, fold.out_cols)
+        self._drained[place] = self._accumulators[place]
+        self._drained_row_sums[place[:2]] = self._row_sums[place[:2]]
+        self._requantized[place] = True
+
+    @property
+    def output(self) -> IntArray:
+        """The codes of all sums that have been requantized, (out_rows, channels); 0 where none have.
+
+        All are transformed at once, which is faster than block after block and the same integer by integer.
+        """
+        columns = slice(0, self._step.shape.out_cols)
+        pairs = enumerate(zip(self._drained, self._drained_row_sums, strict=True))
+        codes = [self._step.requantize(sums, row_sums, group, columns) for group, (sums, row_sums) in pairs]
+        return np.concatenate(
+            [np.where(done, one, 0) for done, one in zip(self._requantized, codes, strict=True)], axis=1
+        )
 
     @property
     def events(self) -> IntArray:
