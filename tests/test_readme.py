@@ -64,6 +64,15 @@ def test_the_commands_in_the_text_work(tmp_path: Path) -> None:
         "hwsim init arch my_chip.yaml",
         "hwsim init workload my_net",
         "hwsim check edge16 digits_cnn --engines",
+        "hwsim run datacenter64 resnet50",
+        "hwsim run edge16 digits_lstm",
+        "hwsim export qdq edge16 digits_cnn model.onnx",
+        "hwsim explain edge16 digits_cnn --layer conv2 --output 1,2,5",
+        "hwsim analyze error edge16 digits_cnn --out study",
+        "hwsim analyze guard-bits edge16 digits_cnn",
+        "hwsim run edge16 digits_cnn --trace trace.json",
+        "hwsim plot trace.json",
+        "hwsim list formats",
         "hwsim run edge16 digits_cnn --json --set array.guard_bits=2",
     ]
     for command in named:
