@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_files import shared
 
 from hwsim.array.dataflows import rules
 from hwsim.array.gemm import simulate_gemm
@@ -105,12 +104,9 @@ def test_folds_cover_the_product_once_in_the_documented_order(dataflow: Dataflow
 
 def published_cycles() -> list[dict[str, str]]:
     """SCALE-Sim v3.0.0's cycles per layer on a 32x32 array, without memory limits."""
-    if "HWSIM_SHARED" not in os.environ:
-        pytest.skip("SCALE-Sim's published cycles lie in the folder that HWSIM_SHARED names, which is not set")
-    folder = Path(os.environ["HWSIM_SHARED"]) / "reference" / "scalesim"
     layers = []
     for topology in ("alexnet", "mobilenet", "resnet18", "vit_s"):
-        with (folder / f"cycles_{topology}_32x32.csv").open(newline="") as file:
+        with shared("reference", "scalesim", f"cycles_{topology}_32x32.csv").open(newline="") as file:
             layers += list(csv.DictReader(file))
     return layers
 

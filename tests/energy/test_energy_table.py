@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_files import shared
 
 from hwsim.energy.table import EnergyTable, shipped_tables
 from hwsim.errors import ConfigError
@@ -67,10 +67,7 @@ def test_dram_registers_shift_and_compare(horowitz) -> None:
 
 
 def test_the_table_meets_a_collection_of_published_figures(horowitz) -> None:
-    shared = os.environ.get("HWSIM_SHARED")
-    if not shared:
-        pytest.skip("HWSIM_SHARED does not name a folder of reference files")
-    with (Path(shared) / "reference/energy/published_energy.csv").open(newline="") as file:
+    with shared("reference", "energy", "published_energy.csv").open(newline="") as file:
         published = {row["quantity"]: row["value"] for row in csv.DictReader(file)}
     figures = {
         "int add 8b": horowitz.int_add_pj(8),

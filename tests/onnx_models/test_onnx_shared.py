@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx_files import compared
+from shared_files import shared
 
 from hwsim.readers.read import read_workload
 from hwsim.simulate import run
 
 
 def shared_file(*parts: str) -> Path:
-    folder = os.environ.get("HWSIM_SHARED")
-    if not folder:
-        pytest.skip("HWSIM_SHARED names no folder with reference files")
-    return Path(folder, "models", *parts)
+    return shared("models", *parts)
 
 
 def images(samples: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shared_files import shared
 
 import hwsim
 from hwsim.compilation import lowering_options
@@ -64,13 +64,10 @@ def problems(folder: Path, text: str) -> list[str]:
 
 def published(name: str) -> tuple[Path, list[dict[str, str]]]:
     """Return a topology of SCALE-Sim v3.0.0's and the cycles per layer that it publishes for a 32 x 32 array."""
-    if "HWSIM_SHARED" not in os.environ:
-        pytest.skip("SCALE-Sim's topologies lie in the folder that HWSIM_SHARED names, which is not set")
-    folder = Path(os.environ["HWSIM_SHARED"]) / "reference" / "scalesim"
-    with (folder / f"cycles_{name}_32x32.csv").open(newline="") as file:
+    with shared("reference", "scalesim", f"cycles_{name}_32x32.csv").open(newline="") as file:
         layers = list(csv.DictReader(file))
     suffix = "_gemm" if name == "vit_s" else ""
-    return folder / f"topology_{name}{suffix}.csv", layers
+    return shared("reference", "scalesim", f"topology_{name}{suffix}.csv"), layers
 
 
 @pytest.mark.parametrize(("dataflow", "fold_overlap", "left_out"), CONVENTIONS)

@@ -89,6 +89,15 @@ class Graph:
         return tensor
 
 
+def options(table: str, **values: object) -> object:
+    """Return the schema's table of options called ``table``, such as ``Conv2D``, with these values."""
+    made = getattr(schema, f"{table}OptionsT")()
+    for name, value in values.items():
+        assert hasattr(made, name), f"{table} has no {name}"
+        setattr(made, name, value)
+    return made
+
+
 def pack(values: np.ndarray) -> np.ndarray:
     """Put two 4-bit integers into each byte, the first into its lower half."""
     flat = values.reshape(-1).astype(np.int64)

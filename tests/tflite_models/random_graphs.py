@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 from operator_models import random_quantization
 from product_models import ACTIVATIONS, random_activation, random_scale
 
@@ -15,14 +15,6 @@ from hwsim.numerics.quantization import Quantization
 Random = np.random.Generator
 Shape = tuple[int, ...]
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
-
-
-def options(table: str, **fields: object) -> object:
-    made = getattr(schema, f"{table}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(made, field), f"{table} has no {field}"
-        setattr(made, field, value)
-    return made
 
 
 def one_of(random: Random, *choices: object) -> object:

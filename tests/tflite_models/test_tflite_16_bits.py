@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
@@ -29,14 +28,6 @@ WIDE_ARRAY = ["array.activation_bits=16"]
 
 def add(graph: Graph, shape: Sequence[int], scale: float = 0.0002) -> int:
     return graph.add(Tensor(tuple(shape), "int16", scale))
-
-
-def options(name: str, **fields: object) -> object:
-    table = getattr(schema, f"{name}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(table, field)
-        setattr(table, field, value)
-    return table
 
 
 def bias_of(graph: Graph, dtype: str | None, outputs: int) -> list[int]:

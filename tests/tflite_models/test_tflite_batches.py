@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from lstm_models import LstmModel, random_lstm
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 
 from hwsim.config.load import load_arch
 from hwsim.network.operators.conv_gather import ConvGather, ImagesGather
@@ -26,14 +25,6 @@ IMAGES = 3
 SHAPE = (IMAGES, 6, 5, 4)
 RANDOM = np.random.default_rng(0)
 WINDOW = {"padding": 0, "strideW": 2, "strideH": 2}
-
-
-def options(name: str, **fields: object) -> object:
-    table = getattr(schema, f"{name}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(table, field)
-        setattr(table, field, value)
-    return table
 
 
 def product(kind: str, *, real: bool = False) -> Graph:

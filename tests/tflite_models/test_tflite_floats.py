@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 from real_samples import digits, model, real_images
 
 from hwsim.config.load import load_arch
@@ -25,14 +24,6 @@ IMAGE = (1, 6, 5, 4)
 SAMPLES = 24
 RANDOM = np.random.default_rng(0)
 TOLERANCE = 1e-5  # of a tensor's greatest value: sums are exact here, in float32 there
-
-
-def options(name: str, **fields: object) -> object:
-    table = getattr(schema, f"{name}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(table, field)
-        setattr(table, field, value)
-    return table
 
 
 def real(graph: Graph, shape: Sequence[int]) -> int:

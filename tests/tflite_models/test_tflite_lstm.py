@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from comparison import Question, assert_equal
 from lstm_models import LstmModel, random_lstm
 from product_models import quantization
+from shared_files import shared
 
 from hwsim.errors import UnsupportedError
 from hwsim.numerics.lstm import StateGrids, next_state
@@ -83,15 +82,6 @@ def test_a_cell_scale_that_is_no_power_of_two_is_refused() -> None:
     text = r"LSTM cell scale 0\.001; available: powers of two, 2\*\*-15 to 2\*\*-9"
     with pytest.raises(UnsupportedError, match=text):
         build_lstm("tflm", tensors)
-
-
-def shared(path: str) -> Path:
-    folder = os.environ.get("HWSIM_SHARED")
-    if folder is None:
-        pytest.skip("HWSIM_SHARED does not name a folder of reference models")
-    found = Path(folder) / path
-    assert found.exists(), f"{found} is missing"
-    return found
 
 
 class TrainedModel:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 
 from hwsim.config.load import load_arch
 from hwsim.oracles.ask import Case, ask
@@ -38,14 +37,6 @@ def result(graph: Graph, shape: tuple[int, ...], **grid: float) -> int:
 
 def numbers(graph: Graph, *values: object) -> int:
     return graph.constant(np.array(values, np.int32))
-
-
-def options(name: str, **fields: object) -> object:
-    table = getattr(schema, f"{name}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(table, field)
-        setattr(table, field, value)
-    return table
 
 
 def convolution(*, depthwise: bool, dilation: int, stride: int, padding: int) -> Graph:

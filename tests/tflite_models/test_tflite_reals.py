@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
-from model_builder import Graph, Operator, Tensor
+from model_builder import Graph, Operator, Tensor, options
 from real_samples import model, real_images
 
 from hwsim.config.load import load_arch
@@ -32,14 +31,6 @@ ROW = (1, 20)
 SAMPLES = 12
 RANDOM = np.random.default_rng(0)
 LARGE_SCRATCHPAD = "scratchpads.outputs.capacity_bytes=262144"
-
-
-def options(name: str, **fields: object) -> object:
-    table = getattr(schema, f"{name}OptionsT")()
-    for field, value in fields.items():
-        assert hasattr(table, field)
-        setattr(table, field, value)
-    return table
 
 
 def real(graph: Graph, shape: tuple[int, ...]) -> int:
