@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwsim.config.parts import make_part, part_name
 from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
@@ -29,10 +28,9 @@ from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import GridRule, Quantization
 from hwsim.quantize.constants import check_constants, shared_values, weight_quantization
 from hwsim.quantize.fuse import fuse
-from hwsim.quantize.repairs.repair import Repair
+from hwsim.quantize.repairs.repair import repaired_before
 from hwsim.quantize.schemes import WeightScheme, activation_scheme, check_layer_names, weight_schemes
 from hwsim.quantize.shared_constants import separate_constants
-from hwsim.registry import REPAIRS
 
 SUMS = IntFormat(SUM_BITS)
 
@@ -52,11 +50,7 @@ def quantize_dynamically(
     check_constants(fused)
     check_layer_names(fused, spec)
     fused = separate_constants(fused)
-    for part in spec.repairs:
-        repair: Repair = make_part(REPAIRS, part)
-        if type(repair).after is not Repair.after:
-            raise ConfigError(f"repair {part_name(part)} with mode dynamic, which has no ranges before a run")
-        fused = repair.before(fused)
+    fused = repaired_before(fused, spec, "which has no ranges before a run")
     _refuse_unsupported(fused)
     schemes = weight_schemes(fused, spec, weight_bits)
     tensors = dict(fused.tensors)

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwsim.config.parts import make_part, part_name
 from hwsim.config.quantization import QuantizationSpec
-from hwsim.errors import ConfigError
 from hwsim.network.network import Network
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.tensor import Tensor
@@ -17,10 +15,9 @@ from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.quantize.constants import check_constants, shared_values, weight_quantization
 from hwsim.quantize.depth_groups import group_depth, ungroup_depth
-from hwsim.quantize.repairs.repair import Repair
+from hwsim.quantize.repairs.repair import repaired_before
 from hwsim.quantize.schemes import WeightScheme, check_layer_names, products, weight_schemes
 from hwsim.quantize.shared_constants import join_constants, separate_constants
-from hwsim.registry import REPAIRS
 
 
 def decoded_weights(network: Network, spec: QuantizationSpec, *, weight_bits: int, word: FloatFormat) -> Network:
@@ -36,11 +33,7 @@ def decoded_weights(network: Network, spec: QuantizationSpec, *, weight_bits: in
     check_constants(network)
     check_layer_names(network, spec)
     network = separate_constants(network)
-    for part in spec.repairs:
-        repair: Repair = make_part(REPAIRS, part)
-        if type(repair).after is not Repair.after:
-            raise ConfigError(f"repair {part_name(part)} with mode weight_only, which has no sums of integers")
-        network = repair.before(network)
+    network = repaired_before(network, spec, "which has no sums of integers")
     tensors = dict(network.tensors)
     schemes = weight_schemes(network, spec, weight_bits)
     for product in {operator.weight: operator for operator in products(network)}.values():

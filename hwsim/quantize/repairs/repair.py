@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from hwsim.config.parts import make_part, part_name
+from hwsim.config.quantization import QuantizationSpec
+from hwsim.errors import ConfigError
 from hwsim.network.network import Network
 from hwsim.numerics.rounding import FloatArray
+from hwsim.registry import REPAIRS
 
 
 class Repair:
@@ -25,3 +29,17 @@ class Repair:
             calibration: samples (samples, *input shape).
         """
         return quantized
+
+
+def repaired_before(network: Network, spec: QuantizationSpec, why_not_after: str) -> Network:
+    """Return the float network as the repairs of ``spec`` leave it, in a mode where nothing can be done afterwards.
+
+    Raises:
+        ConfigError: a repair that changes the integer network; the text gives ``why_not_after``.
+    """
+    for part in spec.repairs:
+        repair: Repair = make_part(REPAIRS, part)
+        if type(repair).after is not Repair.after:
+            raise ConfigError(f"repair {part_name(part)} with mode {spec.mode}, {why_not_after}")
+        network = repair.before(network)
+    return network
