@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -127,12 +128,15 @@ class OnnxWriter(ABC):
         """Return the name of constant reals that stand for codes, with scales along an axis if there are several."""
 
     def _check(self) -> None:
-        problems = []
+        problems, others = [], defaultdict[str, list[str]](list)
         for operator in self._network.operators:
             if not isinstance(operator, Conv2d | Dense | MaxPool2d | Flatten | Rectify):
-                problems.append(f"layer {operator.name}: {type(operator).__name__} has no form in an exported file")
+                others[type(operator).__name__].append(operator.name)
             elif isinstance(operator, MatmulOperator) and operator.activation == "relu_n1_to_1":
                 problems.append(f"layer {operator.name}: activation relu_n1_to_1 has no form in an exported file")
+        for kind, names in others.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            problems.append(f"layer {names[0]}{more}: {kind} has no form in an exported file")
         if problems:
             raise UnsupportedError("\n".join(problems))
 

@@ -212,13 +212,17 @@ class TilingSearch:
         return tiling.tile_depth < self._shape.depth and getattr(tiling, f"tile_{outer.name}") > outer.step
 
     def _too_large(self, memory: Memory, bits: int, what: str) -> str:
-        half = "half of it at a time, as it is double-buffered" if memory.slots == 2 else "all of it at a time"
         kept = memory.capacity_bytes - memory.bits // BITS_PER_BYTE
-        other = f"; {kept} bytes hold what other layers read" if kept else ""
+        reasons = ["as it is double-buffered"] if memory.slots == 2 else []
+        reasons += [f"as {kept} hold what other layers read"] if kept else []
+        free = f"{memory.slot_bits // BITS_PER_BYTE}"
+        if reasons:
+            free += f" of its {memory.capacity_bytes} at a time, {' and '.join(reasons)}"
+        unbuffered = f"scratchpads.{memory.name}.double_buffered, " if memory.slots == 2 else ""
         return (
             f"layer {self._step.name}: the smallest tile's {what} need {_bytes(bits)} bytes; the scratchpad for "
-            f"{memory.name} has {memory.capacity_bytes} ({half}{other}); levers: "
-            f"scratchpads.{memory.name}.capacity_bytes, fewer bits, another dataflow, fewer rows or columns"
+            f"{memory.name} has {free}; levers: scratchpads.{memory.name}.capacity_bytes, {unbuffered}fewer bits, "
+            "another dataflow, fewer rows or columns"
         )
 
     def _accumulator_bits(self, tiling: Tiling) -> int:

@@ -62,7 +62,7 @@ def _window(product: Product, folds: range) -> range:
     """Return the cycles of the folds, from the first's first to the last's last."""
     total = product.outer_tiles * product.inner_tiles
     if len(folds) == 0 or folds.step != 1 or folds.start < 0 or folds.stop > total:
-        raise ConfigError(f"waves of folds {folds}; allowed: a range inside range(0, {total})")
+        raise ConfigError(f"waves of folds {folds.start}:{folds.stop}; allowed: FIRST:END inside 0:{total}")
     timing = product.timing
     end = (folds.stop - 1) * timing.interval + timing.duration + timing.tail
     return range(folds.start * timing.interval, end)

@@ -27,7 +27,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     arch = spec(outputs=63, mapping__layers={"a": {"tile_out_rows": 8}})
     (line,) = refusal(TWO, 72, arch)
     assert line.startswith(
-        "layer a: the smallest tile's outputs need 32 bytes; the scratchpad for outputs has 63 (half"
+        "layer a: the smallest tile's outputs need 32 bytes; the scratchpad for outputs has 31 of its 63"
     )
 
 

@@ -70,7 +70,7 @@ def test_recorded_registers_meet_the_engine_on_random_designs(number, tmp_path):
 def test_a_window_outside_the_product_is_refused(tmp_path):
     params = array_params(2, 2, "output_stationary", weight_bits=4, activation_bits=4, guard_bits=4)
     ones = np.ones((2, 2), np.int64)
-    with pytest.raises(ConfigError, match=r"^waves of folds range\(0, 2\); allowed: a range inside range\(0, 1\)$"):
+    with pytest.raises(ConfigError, match=r"^waves of folds 0:2; allowed: FIRST:END inside 0:1$"):
         write_vcd(params, ones, ones, tmp_path / "x.vcd", range(2))
 
 
