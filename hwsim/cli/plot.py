@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hwsim.cli.output import print_json, print_paths
 from hwsim.cli.plot_text import plot_facts, plots_json
+from hwsim.errors import ConfigError
 from hwsim.report.plots import PlotOutcome, write_plots
 from hwsim.report.run_plots import write_run_plots
 from hwsim.report.trace_plot import write_trace_plot
@@ -13,6 +14,7 @@ from hwsim.results.files import RESULT_NAME
 from hwsim.results.store import STORE_NAME
 
 TRACE_SUFFIX = ".json"
+_ALLOWED = "allowed: the folder of a sweep's or a run's results, or the trace of a run (.json)"
 
 
 def draw_plots(path: Path, *, as_json: bool) -> None:
@@ -21,12 +23,24 @@ def draw_plots(path: Path, *, as_json: bool) -> None:
     Raises:
         ConfigError: the folder holds no results, the file is no trace, or a file cannot be written.
     """
-    holds_run = (path / RESULT_NAME).is_file() and not (path / STORE_NAME).is_file()
-    if path.suffix == TRACE_SUFFIX and not path.is_dir():
-        outcomes = [PlotOutcome(path.stem, write_trace_plot(path))]
-    else:
-        outcomes = write_run_plots(path) if holds_run else write_plots(path)
+    outcomes = _draw_folder(path) if path.is_dir() else _draw_file(path)
     if as_json:
         print_json({"plots": plots_json(outcomes)})
     else:
         print_paths(plot_facts(outcomes))
+
+
+def _draw_folder(folder: Path) -> list[PlotOutcome]:
+    if (folder / STORE_NAME).is_file():
+        return write_plots(folder)
+    if (folder / RESULT_NAME).is_file():
+        return write_run_plots(folder)
+    raise ConfigError(f"{folder}: holds no results; {_ALLOWED}")
+
+
+def _draw_file(path: Path) -> list[PlotOutcome]:
+    if not path.exists():
+        raise ConfigError(f"{path}: does not exist; {_ALLOWED}")
+    if path.suffix != TRACE_SUFFIX:
+        raise ConfigError(f"{path}: neither a folder nor a trace; {_ALLOWED}")
+    return [PlotOutcome(path.stem, write_trace_plot(path))]

@@ -88,10 +88,24 @@ def test_plot_draws_what_is_stored(hwsim: Hwsim, here: Path, sweep: str) -> None
     assert all((here / path).is_file() for path in plots["latency_per_layer"]["paths"])
 
 
-def test_plot_of_a_folder_without_results_is_refused(hwsim: Hwsim) -> None:
-    outcome = hwsim("plot", "none")
+PLOTTABLE = "allowed: the folder of a sweep's or a run's results, or the trace of a run (.json)"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("none", "does not exist"),
+        ("none.json", "does not exist"),
+        ("empty", "holds no results"),
+        ("some.txt", "neither a folder nor a trace"),
+    ],
+)
+def test_plot_of_what_holds_no_results_is_refused(hwsim: Hwsim, here: Path, name: str, problem: str) -> None:
+    (here / "empty").mkdir()
+    (here / "some.txt").write_text("text")
+    outcome = hwsim("plot", name)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("hwsim: none/results.sqlite: no such file; ")
+    assert outcome.err == f"hwsim: {name}: {problem}; {PLOTTABLE}\n"
 
 
 def test_a_dry_run_lists_the_points_and_writes_nothing(hwsim: Hwsim, here: Path, sweep: str) -> None:

@@ -50,16 +50,33 @@ def test_floats_are_not_traced(hwsim: Hwsim, here: Path) -> None:
     assert list(here.iterdir()) == []
 
 
+NAMED = '{"name": "thread_name", "ph": "M", "tid": 1, "args": {"name": "array"}}'
+SLICE = '{{"name": "fill", "ph": "X", "tid": 1, "args": {{"layer": "a"}}, "ts": {}, "dur": {}}}'
+
+
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        ("{", "no trace of a run (JSONDecodeError"),
-        ('{"a": 1}', "no trace of a run (KeyError"),
-        ('{"traceEvents": []}', "a trace without slices"),
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a": 1}',
+        b"[1]",
+        b'{"traceEvents": [1]}',
+        *(
+            f'{{"traceEvents": [{NAMED}, {SLICE.format(start, cycles)}]}}'.encode()
+            for start, cycles in (('"a"', '"b"'), (0, "NaN"), (0, -1), (-1, 2), (0, "1e999"), ("1" + 400 * "0", 1))
+        ),
     ],
 )
-def test_what_is_no_trace_is_not_drawn(hwsim: Hwsim, here: Path, text: str, problem: str) -> None:
-    (here / "t.json").write_text(text)
+def test_what_is_no_trace_is_not_drawn(hwsim: Hwsim, here: Path, text: bytes) -> None:
+    (here / "t.json").write_bytes(text)
     outcome = hwsim("plot", "t.json")
     assert outcome.code == 2
-    assert outcome.err.startswith(f"hwsim: t.json: {problem}")
+    assert outcome.err == "hwsim: t.json: no trace of a run, as hwsim run --trace writes it\n"
+
+
+def test_a_trace_without_slices_is_not_drawn(hwsim: Hwsim, here: Path) -> None:
+    (here / "t.json").write_text('{"traceEvents": []}')
+    outcome = hwsim("plot", "t.json")
+    assert (outcome.code, outcome.err) == (2, "hwsim: t.json: a trace without slices\n")
