@@ -13,7 +13,7 @@ from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
-from hwsim.network.network import Network, no_values
+from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
 from hwsim.network.tensor import Tensor
@@ -68,8 +68,7 @@ class Compiled:
         Raises:
             ConfigError: the network has shapes alone.
         """
-        if not self.network.has_values:
-            raise ConfigError(no_values(self.network.name))
+        self.network.check_values()
         if self.network.holds_codes:
             given = {name: self.network.to_elements(name, np.asarray(values)) for name, values in inputs.items()}
             count = len(given[self.network.input])

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
-from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.errors import UnsupportedError
 from hwsim.execute.floating import chunks, float_values
 from hwsim.execute.integer import run_integer
 from hwsim.metrics.tensor_error import CodeTally, FloatTally
-from hwsim.network.network import Network, no_values
+from hwsim.network.network import Network
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.depth_groups import SUM_SUFFIX, DepthProducts
 from hwsim.network.operators.elementwise import Flatten
@@ -35,8 +35,7 @@ def run_with_errors(spec: ArchSpec, chosen: Samples) -> RunResult:
         ConfigError: the network has shapes alone.
         UnsupportedError: there is no float network to compare with.
     """
-    if not chosen.workload.network.has_values:
-        raise ConfigError(no_values(chosen.workload.name))
+    chosen.workload.network.check_values()
     if chosen.workload.network.holds_codes:
         raise UnsupportedError(
             f"workload {chosen.workload.name} keeps its file's own numbers: there is no float network to compare with"

@@ -17,7 +17,6 @@ from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError, did_yo
 from hwsim.execute.floating import float_values
 from hwsim.execute.integer import preload, run_integer
 from hwsim.network.gather import PADDING
-from hwsim.network.network import no_values
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.steps import MatmulStep
@@ -43,8 +42,7 @@ def explain(
         UnsupportedError: the layer is no matrix product, or its sums are not requantized.
         CheckFailedError: the network's run computes another code.
     """
-    if not chosen.workload.network.has_values:
-        raise ConfigError(no_values(chosen.workload.name))
+    chosen.workload.network.check_values()
     if not 0 <= sample < chosen.count:
         raise ConfigError(f"sample {sample}; allowed: 0 to {chosen.count - 1}")
     compiled = compile_workload(spec, chosen.workload)

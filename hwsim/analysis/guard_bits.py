@@ -47,8 +47,9 @@ def guard_bits(spec: ArchSpec, chosen: Samples) -> list[LayerGuardBits]:
     """Return what each matrix product needs, in order.
 
     Raises:
-        ConfigError: the workload does not suit the architecture.
+        ConfigError: the workload has shapes alone or does not suit the architecture.
     """
+    chosen.workload.network.check_values()
     compiled = compile_workload(spec, chosen.workload)
     operand_bits = spec.array.weight_bits + spec.array.activation_bits
     extremes = sums_of_layers(compiled, chosen)

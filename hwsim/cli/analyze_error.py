@@ -24,6 +24,7 @@ class ErrorRequest:
     workload: str
     inputs: Path | None
     labels: Path | None
+    calibration: Path | None
     samples: int | None
     overrides: tuple[str, ...]
     out: Path | None
@@ -37,7 +38,9 @@ def analyze_error(request: ErrorRequest) -> None:
         HwsimError: as ``hwsim.run``; also where there is no float network.
     """
     check_targets(request.out)
-    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    spec, workload = read_spec_and_workload(
+        request.architecture, request.overrides, request.workload, request.calibration
+    )
     values, labels = read_samples(workload, request.inputs, request.labels)
     result = run_with_errors(spec, choose_samples(workload, inputs=values, labels=labels, samples=request.samples))
     written = _written(result, request.out) if request.out else []

@@ -22,6 +22,7 @@ class GuardBitsRequest:
     architecture: str
     workload: str
     inputs: Path | None
+    calibration: Path | None
     samples: int | None
     overrides: tuple[str, ...]
     as_json: bool
@@ -33,7 +34,9 @@ def analyze_guard_bits(request: GuardBitsRequest) -> None:
     Raises:
         HwsimError: as ``hwsim.run``.
     """
-    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    spec, workload = read_spec_and_workload(
+        request.architecture, request.overrides, request.workload, request.calibration
+    )
     values, _ = read_samples(workload, request.inputs, None)
     chosen = choose_samples(workload, inputs=values, samples=request.samples)
     layers = guard_bits(spec, chosen)

@@ -10,7 +10,7 @@ import typer
 from hwsim import __version__
 from hwsim.cli.command_group import Commands
 from hwsim.cli.groups import analyze_app, export_app, import_app, rtl_app
-from hwsim.cli.options import Arch, AsJson, Force, Inputs, Labels, Samples, Settings, Workload
+from hwsim.cli.options import Arch, AsJson, Calibration, Force, Inputs, Labels, Samples, Settings, Workload
 
 EPILOG = """\b
 Exit codes:
@@ -55,10 +55,7 @@ def run(
     workload: Workload,
     inputs: Inputs = None,
     labels: Labels = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy; else the workload's."),
-    ] = None,
+    calibration: Calibration = None,
     samples: Samples = None,
     engine: Annotated[
         str | None,
@@ -172,8 +169,9 @@ def check(
         ),
     ] = None,
     inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Samples for --engines or --against, .npy or .npz.")
+        Path | None, typer.Option(metavar="FILE", help="Samples for --engines, --against or --rtl, .npy or .npz.")
     ] = None,
+    calibration: Calibration = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -216,6 +214,7 @@ def check(
             engines,
             against,
             inputs,
+            calibration,
             samples,
             seed,
             tuple(settings or ()),
@@ -236,6 +235,7 @@ def explain(
     sample: Annotated[int, typer.Option(metavar="N", min=0, help="Which sample.")] = 0,
     terms: Annotated[int, typer.Option(metavar="N", min=0, help="How many of the first terms to show.")] = 8,
     inputs: Inputs = None,
+    calibration: Calibration = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -246,7 +246,9 @@ def explain(
     from hwsim.cli.explain import ExplainRequest, explain_output
 
     explain_output(
-        ExplainRequest(architecture, workload, layer, output, sample, terms, inputs, tuple(settings or ()), as_json)
+        ExplainRequest(
+            architecture, workload, layer, output, sample, terms, inputs, calibration, tuple(settings or ()), as_json
+        )
     )
 
 

@@ -45,6 +45,7 @@ class CheckRequest:
     engines: bool
     against: str | None
     inputs: Path | None
+    calibration: Path | None
     samples: int | None
     seed: int
     overrides: tuple[str, ...]
@@ -69,6 +70,8 @@ def check_all(request: CheckRequest) -> None:
             RtlRequest(
                 request.architecture,
                 request.workload,
+                request.inputs,
+                request.calibration,
                 request.rtl.gemm,
                 request.rtl.layer,
                 request.seed,
@@ -90,7 +93,7 @@ def _checked(request: CheckRequest) -> Checked:
         spec = load_arch(request.architecture, request.overrides)
         return Checked(spec, EnergyTable.load(spec.energy_table))
     overrides = [*request.overrides, *profile_settings(request.against)]
-    spec, workload = read_spec_and_workload(request.architecture, overrides, request.workload)
+    spec, workload = read_spec_and_workload(request.architecture, overrides, request.workload, request.calibration)
     table = EnergyTable.load(spec.energy_table)
     layers = _layer_fits(spec, compile_workload(spec, workload), Account(table, energy_context(spec)))
     checked = Checked(spec, table, workload, layers)
@@ -125,10 +128,13 @@ def _check_options(request: CheckRequest) -> None:
     if len(wanted) > 1:
         problems.append(f"{' and '.join(wanted)}; allowed: one after the other")
     on_samples = [name for name in wanted if name != "--rtl"]
-    problems += [f"{name} without WORKLOAD; allowed: both" for name in on_samples if request.workload is None]
-    for name, given in (("samples", request.samples is not None), ("inputs", request.inputs is not None)):
-        if given and not on_samples:
-            problems.append(f"--{name} without --engines or --against; allowed: both")
+    files = {"--inputs": request.inputs, "--calibration": request.calibration}
+    on_workload = [*on_samples, *(name for name, file in files.items() if file is not None)]
+    problems += [f"{name} without WORKLOAD; allowed: both" for name in on_workload if request.workload is None]
+    if request.samples is not None and not on_samples:
+        problems.append("--samples without --engines or --against; allowed: both")
+    if request.inputs is not None and not wanted:
+        problems.append("--inputs without --engines, --against or --rtl; allowed: both")
     if request.workload_argument and request.workload_option:
         problems.append("WORKLOAD and --workload; allowed: one of them")
     for name, value in (("gemm", request.rtl.gemm), ("layer", request.rtl.layer), ("simulator", request.rtl.simulator)):

@@ -24,6 +24,7 @@ class ExplainRequest:
     sample: int
     terms: int
     inputs: Path | None
+    calibration: Path | None
     overrides: tuple[str, ...]
     as_json: bool
 
@@ -35,7 +36,9 @@ def explain_output(request: ExplainRequest) -> None:
         HwsimError: a wrong argument or file, or hand and run differ.
     """
     place = _index(request.output)
-    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    spec, workload = read_spec_and_workload(
+        request.architecture, request.overrides, request.workload, request.calibration
+    )
     values, _ = read_samples(workload, request.inputs, None)
     chosen = choose_samples(workload, inputs=values)
     found = explain(spec, chosen, request.layer, output=place, sample=request.sample)

@@ -17,7 +17,12 @@ _WRITERS = {"qdq": qdq_file, "qonnx": qonnx_file}
 
 
 def write_onnx(
-    kind: Literal["qdq", "qonnx"], architecture: str, workload: str, file: Path, overrides: tuple[str, ...]
+    kind: Literal["qdq", "qonnx"],
+    architecture: str,
+    workload: str,
+    file: Path,
+    calibration: Path | None,
+    overrides: tuple[str, ...],
 ) -> None:
     """Quantize a workload for an architecture and write it as an ONNX file.
 
@@ -26,6 +31,7 @@ def write_onnx(
         UnsupportedError: operators or widths without a form in such a file.
     """
     check_targets(None, file)
-    spec, read = read_spec_and_workload(architecture, overrides, workload)
+    spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
+    read.network.check_values()
     network = compile_workload(spec, read).network
     print_paths([("file", str(write_bytes(file, _WRITERS[kind](network))))])

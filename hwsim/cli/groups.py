@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.options import Arch, AsJson, Force, Inputs, Labels, Samples, Settings, Workload
+from hwsim.cli.options import Arch, AsJson, Calibration, Force, Inputs, Labels, Samples, Settings, Workload
 
 analyze_app = typer.Typer(help="Find out why a result is as it is.", no_args_is_help=True, rich_markup_mode=None)
 export_app = typer.Typer(help="Write designs for other tools.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,6 +23,7 @@ def analyze_error(
     workload: Workload,
     inputs: Inputs = None,
     labels: Labels = None,
+    calibration: Calibration = None,
     samples: Samples = None,
     settings: Settings = None,
     out: Annotated[
@@ -36,7 +37,9 @@ def analyze_error(
     """
     from hwsim.cli.analyze_error import ErrorRequest, analyze_error
 
-    analyze_error(ErrorRequest(architecture, workload, inputs, labels, samples, tuple(settings or ()), out, as_json))
+    analyze_error(
+        ErrorRequest(architecture, workload, inputs, labels, calibration, samples, tuple(settings or ()), out, as_json)
+    )
 
 
 @analyze_app.command(name="guard-bits")
@@ -44,6 +47,7 @@ def analyze_guard_bits(
     architecture: Arch,
     workload: Workload,
     inputs: Inputs = None,
+    calibration: Calibration = None,
     samples: Samples = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -55,7 +59,9 @@ def analyze_guard_bits(
     """
     from hwsim.cli.analyze_guard_bits import GuardBitsRequest, analyze_guard_bits
 
-    analyze_guard_bits(GuardBitsRequest(architecture, workload, inputs, samples, tuple(settings or ()), as_json))
+    analyze_guard_bits(
+        GuardBitsRequest(architecture, workload, inputs, calibration, samples, tuple(settings or ()), as_json)
+    )
 
 
 @export_app.command(name="rtl")
@@ -63,6 +69,8 @@ def export_rtl(
     architecture: Arch,
     workload: Workload,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    inputs: Inputs = None,
+    calibration: Calibration = None,
     settings: Settings = None,
 ) -> None:
     """Write each layer's RTL with memory images, golden trace and a Makefile.
@@ -71,23 +79,35 @@ def export_rtl(
     """
     from hwsim.cli.rtl import export
 
-    export(architecture, workload, folder, tuple(settings or ()))
+    export(architecture, workload, folder, inputs, calibration, tuple(settings or ()))
 
 
 @export_app.command(name="qdq")
-def export_qdq(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
+def export_qdq(
+    architecture: Arch,
+    workload: Workload,
+    file: OnnxFile,
+    calibration: Calibration = None,
+    settings: Settings = None,
+) -> None:
     """Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21)."""
     from hwsim.cli.export import write_onnx
 
-    write_onnx("qdq", architecture, workload, file, tuple(settings or ()))
+    write_onnx("qdq", architecture, workload, file, calibration, tuple(settings or ()))
 
 
 @export_app.command(name="qonnx")
-def export_qonnx(architecture: Arch, workload: Workload, file: OnnxFile, settings: Settings = None) -> None:
+def export_qonnx(
+    architecture: Arch,
+    workload: Workload,
+    file: OnnxFile,
+    calibration: Calibration = None,
+    settings: Settings = None,
+) -> None:
     """Write the quantized network as QONNX: Quant nodes of any width."""
     from hwsim.cli.export import write_onnx
 
-    write_onnx("qonnx", architecture, workload, file, tuple(settings or ()))
+    write_onnx("qonnx", architecture, workload, file, calibration, tuple(settings or ()))
 
 
 @rtl_app.command(name="area")

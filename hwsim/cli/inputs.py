@@ -13,7 +13,7 @@ from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.samples import read_inputs, read_labels
 from hwsim.readers.workload import Workload
-from hwsim.samples import Inputs
+from hwsim.samples import Inputs, with_calibration
 
 _Result = TypeVar("_Result")
 
@@ -42,11 +42,13 @@ class Problems:
             raise ConfigError(dict.fromkeys(self._lines))
 
 
-def read_spec_and_workload(architecture: str, overrides: Sequence[str], workload: str) -> tuple[ArchSpec, Workload]:
-    """Return both.
+def read_spec_and_workload(
+    architecture: str, overrides: Sequence[str], workload: str, calibration: Path | None = None
+) -> tuple[ArchSpec, Workload]:
+    """Return both; the workload with the user's samples to be quantized by, if there are any.
 
     Raises:
-        ConfigError: with the problems of both.
+        ConfigError: with the problems of both; or those of the calibration samples.
     """
     problems = Problems()
     spec = problems.attempt(lambda: load_arch(architecture, overrides))
@@ -54,7 +56,9 @@ def read_spec_and_workload(architecture: str, overrides: Sequence[str], workload
     problems.refuse()
     assert spec is not None  # noqa: S101  (else there was a problem)
     assert read is not None  # noqa: S101
-    return spec, read
+    if calibration is None:
+        return spec, read
+    return spec, with_calibration(read, read_inputs(calibration, read.network))
 
 
 def read_samples(

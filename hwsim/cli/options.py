@@ -19,5 +19,9 @@ Inputs = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Samples to run, .npy or .npz, first axis the sample; else the workload's."),
 ]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy; else the workload's."),
+]
 Labels = Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")]
 Samples = Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")]

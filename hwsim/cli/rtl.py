@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hwsim.array.params import GemmShape
-from hwsim.cli.inputs import read_spec_and_workload
+from hwsim.cli.inputs import read_samples, read_spec_and_workload
 from hwsim.cli.output import Column, print_json, print_lines, print_paths, print_table
 from hwsim.cli.run_files import check_targets
 from hwsim.cli.wording import one_of
@@ -32,6 +32,8 @@ class RtlRequest:
 
     architecture: str
     workload: str | None
+    inputs: Path | None
+    calibration: Path | None
     gemm: str | None
     layer: str | None
     seed: int
@@ -77,8 +79,11 @@ def _products(request: RtlRequest) -> list[LayerProduct]:
     if request.layer is not None and request.workload is None:
         raise ConfigError("--layer without a workload; allowed: both")
     if request.workload is not None:
-        spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
-        return layer_products(spec, choose_samples(workload, samples=1), request.layer)
+        spec, workload = read_spec_and_workload(
+            request.architecture, request.overrides, request.workload, request.calibration
+        )
+        values, _ = read_samples(workload, request.inputs, None)
+        return layer_products(spec, choose_samples(workload, inputs=values, samples=1), request.layer)
     spec = load_arch(request.architecture, request.overrides)
     return [random_product(spec, _shape(request.gemm, spec), request.seed)]
 
@@ -97,15 +102,23 @@ def _shape(text: str | None, spec: ArchSpec) -> GemmShape:
     return GemmShape(*sizes)
 
 
-def export(architecture: str, workload: str, folder: Path, overrides: tuple[str, ...]) -> None:
+def export(
+    architecture: str,
+    workload: str,
+    folder: Path,
+    inputs: Path | None,
+    calibration: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
     """Write the configured RTL of every layer with its images and golden traces.
 
     Raises:
         ConfigError: a wrong argument, or something that has no RTL.
     """
-    spec, read = read_spec_and_workload(architecture, overrides, workload)
+    spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
     check_targets(folder)
-    *layers, _ = export_layers(spec, choose_samples(read, samples=1), folder)
+    values, _ = read_samples(read, inputs, None)
+    *layers, _ = export_layers(spec, choose_samples(read, inputs=values, samples=1), folder)
     print_paths(("layer", str(path)) for path in layers)
     print_lines(f"next: make -C {folder}")
 

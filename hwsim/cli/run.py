@@ -16,10 +16,9 @@ from hwsim.compilation import check_integers
 from hwsim.errors import ConfigError
 from hwsim.network.network import no_values
 from hwsim.quantize.random_values import with_random_values
-from hwsim.readers.samples import read_inputs
 from hwsim.readers.workload import Workload
 from hwsim.results.trace_file import trace_file
-from hwsim.samples import choose_samples, with_calibration
+from hwsim.samples import choose_samples
 from hwsim.simulate import all_tensors, chosen_engine, simulate
 
 _ENGINES: dict[str, EngineName] = {"stepped": "stepped", "functional": "functional"}
@@ -57,11 +56,11 @@ def run_once(request: RunRequest) -> None:
     if request.vcd_layer is not None and request.vcd is None:
         raise ConfigError("--vcd-layer without --vcd; allowed: both")
     check_targets(request.out, request.dump_tensors, request.vcd, request.trace)
-    spec, workload = read_spec_and_workload(request.architecture, request.overrides, request.workload)
+    spec, workload = read_spec_and_workload(
+        request.architecture, request.overrides, request.workload, request.calibration
+    )
     if request.random_values is not None:
         workload = with_random_values(workload, spec, request.random_values)
-    if request.calibration is not None:
-        workload = with_calibration(workload, read_inputs(request.calibration, workload.network))
     _check_values(workload, request)
     values, labels = read_samples(workload, request.inputs, request.labels)
     chosen = choose_samples(workload, inputs=values, labels=labels, samples=request.samples)

@@ -43,6 +43,15 @@ class Network:
     rounding_profile: Profile = "tflm"
     has_batch_axis: bool = False
 
+    def check_values(self) -> None:
+        """Refuse shapes alone where there is something to compute.
+
+        Raises:
+            ConfigError: the network has no values.
+        """
+        if not self.has_values:
+            raise ConfigError(no_values(self.name))
+
     @property
     def input(self) -> str:
         """The first input."""

@@ -153,7 +153,7 @@ def test_what_cannot_be_compared_is_refused(hwsim: Hwsim, model: str) -> None:
         (model, "--against", "tflm", "--engines"): "--engines and --against; allowed: one after the other",
         (model, "--against", "tflm", "--samples", "0"): "0 samples; allowed: 1 or more",
         ("--against", "tflm"): "--against without WORKLOAD; allowed: both",
-        (model, "--inputs", "x.npy"): "--inputs without --engines or --against; allowed: both",
+        (model, "--inputs", "x.npy"): "--inputs without --engines, --against or --rtl; allowed: both",
     }.items():
         outcome = hwsim("check", "edge16", *args)
         assert (outcome.code, outcome.out, outcome.err) == (2, "", f"hwsim: {text}\n")

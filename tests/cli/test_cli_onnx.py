@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,23 @@ import pytest
 from command_line import Hwsim
 from onnx import TensorProto, helper, numpy_helper
 
+needs_simulator = pytest.mark.skipif(
+    shutil.which("iverilog") is None and shutil.which("verilator") is None,
+    reason="neither Icarus Verilog nor Verilator is installed",
+)
 
-def written(tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], kind: int) -> str:
+
+def written(
+    tmp_path: Path,
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, np.ndarray],
+    kind: int,
+    shape: tuple[int, ...] = (2, 4, 3),
+) -> str:
     graph = helper.make_graph(
         nodes,
         "test",
-        [helper.make_tensor_value_info("x", kind, ["batch", 2, 4, 3])],
+        [helper.make_tensor_value_info("x", kind, ["batch", *shape])],
         [helper.make_tensor_value_info("y", kind, None)],
         [numpy_helper.from_array(values, name) for name, values in constants.items()],
     )
@@ -64,6 +76,11 @@ def test_a_quantized_file_runs_with_codes_and_dumps_its_tensors_by_name(
         assert np.array_equal(tensors["y"], expected.reshape(3, 12))
 
 
+NO_CALIBRATION = (
+    "hwsim: workload model has no calibration data; allowed: data.calibration in its YAML, or --calibration\n"
+)
+
+
 def test_a_file_of_reals_is_quantized_by_calibration_samples(hwsim: Hwsim, tmp_path: Path) -> None:
     """Images go in as the file has them, channels first."""
     random = np.random.default_rng(0)
@@ -76,13 +93,66 @@ def test_a_file_of_reals_is_quantized_by_calibration_samples(hwsim: Hwsim, tmp_p
     model = written(tmp_path, nodes, constants, TensorProto.FLOAT)
     images = saved(tmp_path, "x.npy", random.normal(0, 1, (20, 2, 4, 3)).astype(np.float32))
     without = hwsim("run", "edge16", model, "--inputs", images)
-    assert without.code == 2
-    assert "workload model has no calibration data; allowed: data.calibration in its YAML, or --calibration" in (
-        without.err
-    )
+    assert (without.code, without.err) == (2, NO_CALIBRATION)
     outcome = hwsim("run", "edge16", model, "--inputs", images, "--calibration", images, "--json")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.json["sqnr_db"] > 35
+
+
+@pytest.fixture
+def dense(tmp_path: Path) -> str:
+    """A dense layer of reals, 6 to 4."""
+    constants = {"w": np.random.default_rng(0).normal(0, 1, (6, 4)).astype(np.float32), "b": np.ones(4, np.float32)}
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"])]
+    return written(tmp_path, nodes, constants, TensorProto.FLOAT, shape=(6,))
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> str:
+    """One sample of -2, one of 3."""
+    return saved(tmp_path, "x.npy", np.array([[-2.0], [3.0]], np.float32).repeat(6, axis=1))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check edge16 MODEL",
+        "check edge16 MODEL --engines --inputs x.npy",
+        pytest.param("check edge16 MODEL --rtl --inputs x.npy", marks=needs_simulator),
+        "explain edge16 MODEL --layer gemm_0 --inputs x.npy",
+        "analyze error edge16 MODEL --inputs x.npy",
+        "analyze guard-bits edge16 MODEL --inputs x.npy",
+        "export rtl edge16 MODEL chip --inputs x.npy",
+        "export qdq edge16 MODEL out.onnx",
+        "export qonnx edge16 MODEL out.onnx",
+    ],
+)
+def test_every_command_takes_calibration_samples(hwsim: Hwsim, dense: str, samples: str, command: str) -> None:
+    words = [dense if word == "MODEL" else word for word in command.split()]
+    without = hwsim(*words)
+    assert (without.code, without.err) == (2, NO_CALIBRATION)
+    outcome = hwsim(*words, "--calibration", samples)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out
+
+
+def test_the_input_has_the_scale_of_the_calibration_samples(hwsim: Hwsim, dense: str, samples: str, here: Path) -> None:
+    """From -2 to 3 in 255 steps."""
+    files = ("--inputs", samples, "--calibration", samples)
+    explained = hwsim("explain", "edge16", dense, "--layer", "gemm_0", *files, "--json").json
+    assert explained["input_grid"]["scale"] == pytest.approx(5 / 255)
+    assert hwsim("export", "qdq", "edge16", dense, "q.onnx", *files[2:]).code == 0
+    graph = onnx.load(here / "q.onnx").graph
+    first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
+    assert first.input[0] == graph.input[0].name
+    scale = next(numpy_helper.to_array(one) for one in graph.initializer if one.name == first.input[1])
+    assert scale == np.float32(5 / 255)
+
+
+@pytest.mark.parametrize("option", ["--inputs", "--calibration"])
+def test_files_of_samples_are_refused_without_a_workload(hwsim: Hwsim, option: str) -> None:
+    outcome = hwsim("check", "edge16", "--rtl", option, "x.npy")
+    assert (outcome.code, outcome.err) == (2, f"hwsim: {option} without WORKLOAD; allowed: both\n")
 
 
 def test_what_is_unsupported_is_listed_with_exit_code_3(hwsim: Hwsim, tmp_path: Path) -> None:

@@ -73,3 +73,17 @@ def test_random_values_make_a_run_of_it(hwsim: Hwsim, net: str, here: Path) -> N
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[0] == "net on edge16, 1 sample"
     assert (here / "t.npz").exists()
+
+
+@pytest.mark.parametrize("command", [["analyze", "guard-bits"], ["export", "qdq"], ["export", "qonnx"]])
+def test_what_wants_values_says_so_before_any_look_at_a_scratchpad(
+    hwsim: Hwsim, net: str, here: Path, command: list[str]
+) -> None:
+    target = ["net.onnx"] if command[0] == "export" else []
+    too_small = ["--set", "scratchpads.weights.capacity_bytes=1"]
+    outcome = hwsim(*command, "edge16", net, *target, *too_small)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "hwsim: workload net has shapes alone and no values to compute with; allowed: time, traffic and energy\n"
+    )
+    assert [path.name for path in here.iterdir()] == ["net.yaml"]

@@ -36,7 +36,7 @@ def model(tmp_path: Path) -> Path:
 
 def checked(workload: str, oracle: str = "onnxruntime") -> None:
     rtl = RtlOptions(wanted=False, gemm=None, layer=None, simulator=None)
-    check_all(CheckRequest("edge16", workload, None, False, oracle, None, 3, 7, (), False, rtl))
+    check_all(CheckRequest("edge16", workload, None, False, oracle, None, None, 3, 7, (), False, rtl))
 
 
 def test_all_tensors_of_random_samples_are_compared(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
