@@ -50,5 +50,9 @@ def test_plot_draws_the_stored_result_again(hwsim: Hwsim, here: Path) -> None:
     drawn = plot.read_bytes()
     plot.unlink()
     outcome = hwsim("plot", "study")
-    assert (outcome.code, outcome.out) == (0, "plot  study/plots/error_per_layer.png (also .svg, .csv)\n")
+    names = ("error_per_layer", "latency_per_layer", "energy_per_component")
+    assert (outcome.code, outcome.out.splitlines()) == (
+        0,
+        [f"plot  study/plots/{name}.png (also .svg, .csv)" for name in names],
+    )
     assert plot.read_bytes() == drawn
