@@ -23,7 +23,10 @@ def draw_plots(path: Path, *, as_json: bool) -> None:
     Raises:
         ConfigError: the folder holds no results, the file is no trace, or a file cannot be written.
     """
-    outcomes = _draw_folder(path) if path.is_dir() else _draw_file(path)
+    try:
+        outcomes = _draw_folder(path) if path.is_dir() else _draw_file(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}; {_ALLOWED}") from None
     if as_json:
         print_json({"plots": plots_json(outcomes)})
     else:

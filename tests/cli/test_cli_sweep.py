@@ -98,6 +98,7 @@ PLOTTABLE = "allowed: the folder of a sweep's or a run's results, or the trace o
         ("none.json", "does not exist"),
         ("empty", "holds no results"),
         ("some.txt", "neither a folder nor a trace"),
+        (300 * "a", "cannot be read: File name too long"),
     ],
 )
 def test_plot_of_what_holds_no_results_is_refused(hwsim: Hwsim, here: Path, name: str, problem: str) -> None:
