@@ -75,7 +75,7 @@ def test_the_file_keeps_to_opset_21_and_stores_narrow_weights_in_four_bits() -> 
 
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    write_onnx("qdq", "edge16", "digits_mlp", path, ())
+    write_onnx("qdq", "edge16", "digits_mlp", path, None, ())
     network = compile_workload(load_arch("edge16"), read_workload("digits_mlp")).network
     assert path.read_bytes() == qdq_file(network)
 

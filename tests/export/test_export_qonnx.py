@@ -47,7 +47,7 @@ def test_with_scales_of_powers_of_two_every_code_is_equal(workload: str, bits: i
 
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    write_onnx("qonnx", "edge16", "digits_cnn", path, ("array.weight_bits=4",))
+    write_onnx("qonnx", "edge16", "digits_cnn", path, None, ("array.weight_bits=4",))
     model = onnx.load(path)
     quantizers = [node for node in model.graph.node if node.op_type == "Quant"]
     assert {node.domain for node in quantizers} == {"qonnx.custom_op.general"}

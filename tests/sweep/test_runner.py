@@ -102,7 +102,7 @@ def test_a_failed_point_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None
     assert (outcome.total, outcome.ran, outcome.failed) == (4, 4, 2)
     table = rows(outcome.points_csv)
     assert [row["status"] for row in table] == ["ok", "failed", "ok", "failed"]
-    assert "the scratchpad for weights has 3" in table[1]["error"]
+    assert "the scratchpad for weights has 1 of its 3" in table[1]["error"]
     again = run_sweep(load_sweep(tmp_path / "small.yaml"), tmp_path / "out", jobs=1)
     assert (again.already_done, again.ran) == (2, 2)  # failed points are run again
 
