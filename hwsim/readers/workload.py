@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
@@ -25,3 +28,19 @@ class Workload:
     inputs: FloatArray | Mapping[str, IntArray] | None
     labels: IntArray | None
     digest: str
+
+
+def workload_of_file(path: Path, build: Callable[[], Network]) -> Workload:
+    """Return the network of a model's file as a workload without samples; what is refused is said of the file.
+
+    Raises:
+        ConfigError: what ``build`` raises, each line with the file's name.
+        UnsupportedError: likewise.
+    """
+    try:
+        network = build()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
+    except UnsupportedError as error:
+        raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
 from hwsim.readers.onnx.site import CODE_TYPES, Site
-from hwsim.readers.workload import Workload
+from hwsim.readers.workload import Workload, workload_of_file
 
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
@@ -33,14 +32,8 @@ def read_onnx(path: Path) -> Workload:
         UnsupportedError: operators or types that are not supported; all of them are listed.
     """
     model = parse_file(path)
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is refused where it matters
-            network = _network(model, path.stem)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
-    except UnsupportedError as error:
-        raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
-    return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())
+    with np.errstate(all="ignore"):  # what is not finite is refused where it matters
+        return workload_of_file(path, lambda: _network(model, path.stem))
 
 
 def _network(model: FileModel, name: str) -> Network:

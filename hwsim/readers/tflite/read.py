@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from hwsim.readers.tflite.parse import parse_file
 from hwsim.readers.tflite.reals import weight_order
 from hwsim.readers.tflite.source import Source
 from hwsim.readers.tflite.types import REAL
-from hwsim.readers.workload import Workload
+from hwsim.readers.workload import Workload, workload_of_file
 
 _FORMATS = {"INT4": IntFormat(4), "INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
 
@@ -38,13 +37,7 @@ def read_tflite(path: Path) -> Workload:
         UnsupportedError: operators or types that are not supported; all of them are listed.
     """
     model = parse_file(path)
-    try:
-        network = _network(model, path.stem)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {problem}" for problem in error.problems) from None
-    except UnsupportedError as error:
-        raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
-    return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())
+    return workload_of_file(path, lambda: _network(model, path.stem))
 
 
 def _network(model: FileModel, name: str) -> Network:
