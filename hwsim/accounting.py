@@ -71,19 +71,18 @@ def accumulator_bits(spec: ArchSpec) -> int:
 
 
 def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: ProductOverflow | None) -> LayerResult:
-    product = one.plan.product
+    step = one.plan.step
     shape: dict[str, Any] = dict.fromkeys(("out_rows", "depth", "out_cols", "groups", "macs", "array_cycles"), 0)
     widths = operand_bits(spec)
-    if product is not None:
-        step = product.step
+    if step is not None:
         widths = step.weight_format.bits, step.activation_format.bits
         shape = {
             "out_rows": step.shape.out_rows,
             "depth": step.shape.depth,
             "out_cols": step.shape.out_cols,
             "groups": step.groups,
-            "macs": product.macs,
-            "array_cycles": product.array_cycles,
+            "macs": one.plan.macs,
+            "array_cycles": one.plan.array_cycles,
         }
     energy = account.entries(one.counts)
     return LayerResult(

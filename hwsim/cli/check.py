@@ -153,7 +153,7 @@ def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[La
     fits = []
     for layer in run_machine(compiled.layers, spec):
         account.entries(layer.counts)
-        step = None if layer.plan.product is None else layer.plan.product.step
+        step = layer.plan.step
         needed = None
         if isinstance(step, MatmulStep) and compiled.network.has_values:
             needed = accumulator_bits_of_weights(step)

@@ -144,16 +144,16 @@ def _layer_rows(layers: Sequence[LayerFit]) -> list[list[str]]:
 
 
 def _product_text(plan: LayerPlan) -> str:
-    if plan.product is None:
+    if plan.step is None:
         return NOTHING
-    shape = plan.product.step.shape
-    return product_text(shape.out_rows, shape.depth, shape.out_cols, plan.product.step.groups)
+    shape = plan.step.shape
+    return product_text(shape.out_rows, shape.depth, shape.out_cols, plan.step.groups)
 
 
 def _layer_row(label: str, layers: Sequence[LayerFit]) -> list[str]:
     """Return the row of one layer, or of all time steps of one: sums, and the most bits that any of them needs."""
     plan, total_cycles = layers[0].plan, f"{sum(layer.total_cycles for layer in layers):,}"
-    products = [layer.plan.product for layer in layers if layer.plan.product is not None]
+    products = [layer.plan for layer in layers if layer.plan.products]
     if not products:
         return [label, NOTHING, "0", "0", total_cycles, NOTHING, NOTHING, NOTHING]
     needed = [layer.accumulator_bits_needed for layer in layers if layer.accumulator_bits_needed is not None]
@@ -164,8 +164,8 @@ def _layer_row(label: str, layers: Sequence[LayerFit]) -> list[str]:
         f"{sum(product.array_cycles for product in products):,}",
         total_cycles,
         str(max(needed)) if needed else NOTHING,
-        _residence(products[-1].activations),
-        _residence(products[-1].weights),
+        _residence(products[-1].products[0].activations),
+        _residence(products[-1].products[0].weights),
     ]
 
 
@@ -175,14 +175,15 @@ def _residence(operand: OperandTiles) -> str:
 
 def _layer_json(layer: LayerFit) -> dict[str, Any]:
     figures: dict[str, Any] = {"layer": layer.plan.name, "total_cycles": layer.total_cycles}
-    product = layer.plan.product
-    if product is None:
+    step = layer.plan.step
+    if step is None:
         return figures
+    product = layer.plan.products[0]
     return figures | {
-        **asdict(product.step.shape),
-        "groups": product.step.groups,
-        "folds": product.fold_count,
-        "array_cycles": product.array_cycles,
+        **asdict(step.shape),
+        "groups": step.groups,
+        "folds": layer.plan.fold_count,
+        "array_cycles": layer.plan.array_cycles,
         "accumulator_bits_needed": layer.accumulator_bits_needed,
         "activations": _residence(product.activations),
         "weights": _residence(product.weights),

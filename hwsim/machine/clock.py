@@ -7,7 +7,7 @@ an earlier one.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
@@ -26,19 +26,36 @@ class Wait:
     alarm: simpy.Event | None = None
 
 
-class Clock:
-    """Time, and the waits that are under way, in the order in which they began."""
+@dataclass(slots=True, eq=False)
+class _Book:
+    """Cycles that were skipped, and the waits that are under way, in the order in which they began."""
 
-    def __init__(self, env: simpy.Environment) -> None:
+    skipped: int = 0
+    waits: dict[int, Wait] = field(default_factory=dict)
+    number: int = 0
+
+
+class Clock:
+    """Time, and the waits that are under way.
+
+    Args:
+        env: SimPy's.
+        core: the core whose units wait, where there are several: its number goes with all that they wait for.
+        book: of the clock that is shared.
+    """
+
+    def __init__(self, env: simpy.Environment, core: int | None = None, book: _Book | None = None) -> None:
         self.env = env
-        self._skipped = 0
-        self._waits: dict[int, Wait] = {}
-        self._number = 0
+        self._core, self._book = core, book or _Book()
+
+    def of_core(self, core: int) -> Clock:
+        """Return the same clock for the units of one of several cores."""
+        return Clock(self.env, core, self._book)
 
     @property
     def now(self) -> int:
         """The current cycle."""
-        return int(self.env.now) + self._skipped
+        return int(self.env.now) + self._book.skipped
 
     def pause(self, unit: Hashable, cycles: int) -> Process:
         """Let time pass. ``unit`` says who waits for what, with all that the waiter will need to know."""
@@ -59,24 +76,26 @@ class Clock:
         now = self.now
         return tuple(
             (wait.unit, wait.event.triggered, wait.end and (wait.end if wait.is_slow and not slow else wait.end - now))
-            for wait in self._waits.values()
+            for wait in self._book.waits.values()
         )
 
     @property
     def slow_cycles(self) -> int | None:
         """Cycles to the end of the slow wait that ends first; None without one."""
-        return min((wait.end - self.now for wait in self._waits.values() if wait.is_slow and wait.end), default=None)
+        return min(
+            (wait.end - self.now for wait in self._book.waits.values() if wait.is_slow and wait.end), default=None
+        )
 
     @property
     def fast_cycles(self) -> int:
         """Cycles to the end of the other waits that ends last."""
-        ends = (wait.end - self.now for wait in self._waits.values() if not wait.is_slow and wait.end is not None)
+        ends = (wait.end - self.now for wait in self._book.waits.values() if not wait.is_slow and wait.end is not None)
         return max(ends, default=0)
 
     def skip(self, cycles: int, *, slow: bool) -> None:
         """Let cycles pass that changed nothing but counts; slow waits shrink, or are part of what repeated."""
-        self._skipped += cycles
-        for wait in self._waits.values():
+        self._book.skipped += cycles
+        for wait in self._book.waits.values():
             if wait.end is None:
                 continue
             if wait.is_slow and not slow:
@@ -85,11 +104,13 @@ class Clock:
                 wait.end += cycles
 
     def _wait(self, wait: Wait) -> Process:
-        self._number += 1
-        number = self._number
-        self._waits[number] = wait
+        if self._core is not None:
+            wait.unit = (self._core, wait.unit)
+        self._book.number += 1
+        number = self._book.number
+        self._book.waits[number] = wait
         yield wait.event
-        del self._waits[number]
+        del self._book.waits[number]
 
     def _set_alarm(self, wait: Wait) -> None:
         assert wait.end is not None  # noqa: S101  (slow waits have one)

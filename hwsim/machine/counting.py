@@ -24,11 +24,11 @@ def array_counts(plan: ProductPlan) -> Counts:
 def requantizer_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
     """Count what the requantizer does, with the accumulators that it reads."""
     step, counts = plan.step, Counts()
-    outputs = step.groups * plan.region.rows * plan.region.cols
+    outputs = plan.outputs
     if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
         counts["accumulator_buffer", "write"] += outputs
     counts["accumulator_buffer", "read"] += outputs
-    counts.update(step.requantizer_counts(spec.requantizer.scheme))
+    counts.update(step.requantizer_counts(spec.requantizer.scheme, outputs, plan.region.rows * step.groups))
     return counts
 
 

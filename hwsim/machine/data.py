@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwsim.array.engine import Engine, FoldOperands
 from hwsim.array.folds import Fold
-from hwsim.array.params import ArrayParams, Dataflow
+from hwsim.array.params import ArrayParams, ArrayShape, Dataflow
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
@@ -30,10 +30,10 @@ class Held:
 
 
 class ProductData:
-    """Holds what is in the scratchpads, the accumulators and the assembled output of one product and sample.
+    """Holds what is in the scratchpads and the accumulators of one core, and what it has written of the output.
 
     Args:
-        plan: the product.
+        plan: the product, or the core's share of it.
         engine: steps the folds.
         held: its operands.
         max_events: how many overflow events to keep, the first by cycle.
@@ -93,31 +93,22 @@ class ProductData:
 
     @property
     def output(self) -> IntArray:
-        """The codes of all sums that have been requantized, (out_rows, channels); 0 where none have.
+        """The codes of all sums that have been requantized, (groups, out_rows, out_cols); 0 where none have.
 
         All are transformed at once, which is faster than block after block and the same integer by integer.
         """
-        columns = slice(0, self._step.shape.out_cols)
-        pairs = enumerate(zip(self._drained, self._drained_row_sums, strict=True))
-        codes = [self._step.requantize(sums, row_sums, group, columns) for group, (sums, row_sums) in pairs]
-        return np.concatenate(
-            [np.where(done, one, 0) for done, one in zip(self._requantized, codes, strict=True)], axis=1
-        )
+        rows, columns = self._plan.region.out_rows, self._plan.region.out_cols
+        found = np.zeros_like(self._drained)
+        for group in range(self._step.groups):
+            place = (group, rows, columns)
+            codes = self._step.requantize(self._drained[place], self._drained_row_sums[place[:2]], group, columns)
+            found[place] = np.where(self._requantized[place], codes, 0)
+        return found
 
     @property
     def events(self) -> IntArray:
         """The kept events (cycle, row, col), counted from the first cycle of the first group."""
         return sort_events(self._events)[: self._max_events]
-
-    def stop_on_overflow(self, layer: str) -> None:
-        """Raise under ``overflow: error`` when anything overflowed.
-
-        Raises:
-            AccumulatorOverflowError: naming layer, cycle, row and column of the first event.
-        """
-        if self._params.overflow == "error" and self.per_pe.any():
-            cycle, row, col = self.events[0].tolist()
-            raise overflow_error(layer, self._params, (cycle, row, col))
 
     def _keep(self, events: IntArray, group: int, fold: Fold) -> None:
         """Keep events by the cycles of the untiled product, whose stream a tile may cut."""
@@ -128,3 +119,47 @@ class ProductData:
         moved[:, 0] += group * self._plan.group_cycles + streamed.get(self._params.dataflow, 0)
         together = np.concatenate([self._events, moved])
         self._events = sort_events(together)[: self._max_events]
+
+
+class LayerData:
+    """A product's data on all cores that share it, put together as if one array had computed it.
+
+    Args:
+        parts: each core's.
+        max_events: how many overflow events to keep, the first by cycle.
+    """
+
+    def __init__(self, parts: Sequence[ProductData], max_events: int) -> None:
+        self.parts, self._max_events = parts, max_events
+
+    @property
+    def output(self) -> IntArray:
+        """The codes that the cores have written, flat: (out_rows, channels), row-major."""
+        written = np.sum([part.output for part in self.parts], axis=0)  # no two cores write the same element
+        return np.asarray(written.transpose(1, 0, 2).reshape(-1))
+
+    @property
+    def per_pe(self) -> IntArray:
+        """Overflow events by row and column, of all arrays."""
+        return np.asarray(np.sum([part.per_pe for part in self.parts], axis=0))
+
+    @property
+    def events(self) -> IntArray:
+        """The first kept events, by the cycles of the whole product on one array."""
+        return sort_events(np.concatenate([part.events for part in self.parts]))[: self._max_events]
+
+    @property
+    def counts(self) -> Counts:
+        """What the engine counted on all arrays."""
+        return Counts(sum((part.counts for part in self.parts), Counts()))
+
+    def stop_on_overflow(self, layer: str, params: ArrayShape) -> None:
+        """Raise under ``overflow: error`` when anything overflowed.
+
+        Raises:
+            AccumulatorOverflowError: naming layer, cycle, row and column of the first event.
+        """
+        assert isinstance(params, ArrayParams)  # noqa: S101  (floats run without data)
+        if params.overflow == "error" and self.per_pe.any():
+            cycle, row, col = self.events[0].tolist()
+            raise overflow_error(layer, params, (cycle, row, col))

@@ -88,6 +88,7 @@ class DramChannels:
         self.spec = spec
         names = ["DRAM"] if spec.channels == 1 else [f"DRAM channel {number}" for number in range(spec.channels)]
         self.channels = [Channel(spec, name, tracer) for name in names]
+        self.requests = 0
         self.is_plain = spec.channels == spec.burst_bytes == 1 and spec.row_bytes is None
         self._addresses: dict[str, int] = {}
 
@@ -103,6 +104,7 @@ class DramChannels:
 
     def transfer(self, stream: str, bits: int, now: int) -> int:
         """Return the cycle in which the next bits of a stream have passed; a transfer begins with a whole byte."""
+        self.requests += 1
         address = self._addresses.setdefault(stream, len(self._addresses) * REGION_BYTES)
         stop = address - (-bits // BITS_PER_BYTE)
         self._addresses[stream] = stop
@@ -121,16 +123,26 @@ class DramChannels:
 
 
 class Dram:
-    """What a layer's units see of the DRAM: requests are served in the order in which they come.
+    """What a layer's units of one core see of the DRAM: requests of all cores are served in the order of their coming.
 
     A request occupies channels until its data have passed. A read's data arrive ``latency_cycles`` later, and the
     latencies of successive reads overlap; writes are posted: they are done when the channels have taken them.
+
+    Args:
+        clock: the core's.
+        channels: shared by all cores.
+        counts: takes the bits that are moved.
+        core: begins the names of the core's streams, where there are several cores.
     """
 
-    def __init__(self, clock: Clock, channels: DramChannels, counts: Counts) -> None:
-        self._clock, self._channels, self._counts = clock, channels, counts
+    def __init__(self, clock: Clock, channels: DramChannels, counts: Counts, core: str = "") -> None:
+        self._clock, self._channels, self._counts, self._core = clock, channels, counts, core
         self._rows_before = channels.hits, channels.misses
-        self.requests = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests of all cores have been served, in all layers."""
+        return self._channels.requests
 
     @property
     def row_hits(self) -> int:
@@ -170,6 +182,5 @@ class Dram:
             channel.free_from += cycles
 
     def _occupy(self, unit: str, bits: int) -> Process:
-        self.requests += 1
-        end = self._channels.transfer(unit, bits, self._clock.now)
+        end = self._channels.transfer(f"{self._core}{unit}", bits, self._clock.now)
         yield from self._clock.transfer((unit, "channel", bits), end - self._clock.now)

@@ -14,8 +14,8 @@ from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.counting import array_counts, requantizer_counts
-from hwsim.machine.data import Held, ProductData
-from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.data import Held, LayerData, ProductData
+from hwsim.machine.dram import DramChannels
 from hwsim.machine.memory import ScratchpadData
 from hwsim.machine.periods import Periods
 from hwsim.machine.product import ProductRun
@@ -23,7 +23,7 @@ from hwsim.machine.timeline import Span, Timeline
 from hwsim.machine.tracing import Sink, Tracer
 from hwsim.machine.units import Units
 from hwsim.machine.vector import VectorRun
-from hwsim.mapping.plan import LayerPlan
+from hwsim.mapping.plan import LayerPlan, ProductPlan
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
@@ -115,20 +115,19 @@ class _Memories:
             raise CheckFailedError(f"layer {plan.name} reads {', '.join(missing)}, which is not where the plan says")
         return [place[name] for name, place in zip(plan.inputs, places, strict=True)]
 
-    def held(self, plan: LayerPlan) -> Held:
-        """Return a product's operands as far as they are in their scratchpads.
+    def held(self, plan: LayerPlan, product: ProductPlan) -> Held:
+        """Return a product's operands as far as they are in a core's scratchpads.
 
         Raises:
             CheckFailedError: what should be there is not.
         """
-        assert plan.product is not None  # noqa: S101  (of a product)
-        step = plan.product.step
+        step = product.step
         assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
         (codes,) = self.inputs(plan)
         padding = step.activation_zero_point
-        on_chip = plan.product.activations.residency == "on_chip"
+        on_chip = product.activations.residency == "on_chip"
         activations = ScratchpadData.filled(codes, padding) if on_chip else ScratchpadData(codes, padding)
-        if plan.product.weights.residency != "on_chip":
+        if product.weights.residency != "on_chip":
             return Held(activations, ScratchpadData(step.weights))
         if step.weight_name not in self.weights:
             raise CheckFailedError(f"layer {plan.name}: its weights are not in the scratchpad, as the plan says")
@@ -172,19 +171,13 @@ class _Machine:
         if tracer is not None:
             tracer.layer = plan.name
         counts = Counts()
-        dram = Dram(self._clock, self._channels, counts)
-        units = Units.of(self._clock, timeline, dram, self._spec, counts, tracer)
-        product = self._product_data(plan)
+        shared = self._clock, timeline, self._channels, self._spec, counts, tracer
+        several = len(plan.shares) > 1
+        cores = [Units.of_core(core if several else None, *shared) for core in range(len(plan.shares))]
+        data = self._layer_data(plan)
         env = self._clock.env
-        env.run(env.process(self._layer(units, plan, product)))
-        if plan.product is not None:
-            counts.update(array_counts(plan.product))
-            counts.update(requantizer_counts(plan.product, self._spec))
-            for action in plan.product.step.weight_decoding:
-                read_bits = counts["weight_scratchpad", "read_bits"]
-                counts["weight_decoder", action] += read_bits // plan.product.step.weight_memory_bits
-        for step in plan.after:
-            counts.update(step.counts)
+        env.run(env.process(self._layer(cores, plan, data)))
+        self._count(plan, counts)
         if tracer is not None:
             tracer.slice("layers", plan.name, start, self._clock.now)
         return LayerRun(
@@ -193,27 +186,45 @@ class _Machine:
             total_cycles=self._clock.now - start,
             cycles=timeline.cycles(),
             counts=Counts({key: count for key, count in counts.items() if count}),
-            output=self._output(plan, product),
-            per_pe=product.per_pe if product else None,
-            events=product.events if product else None,
-            array_counts=product.counts if product else None,
-            dram_row_hits=dram.row_hits,
-            dram_row_misses=dram.row_misses,
+            output=self._output(plan, data),
+            per_pe=data.per_pe if data else None,
+            events=data.events if data else None,
+            array_counts=data.counts if data else None,
+            dram_row_hits=cores[0].dram.row_hits,
+            dram_row_misses=cores[0].dram.row_misses,
         )
 
-    def _layer(self, units: Units, plan: LayerPlan, data: ProductData | None) -> Process:
-        yield from self._fetch(units, plan)
-        vector = VectorRun(units, plan)
-        if plan.product is None:
-            yield from vector.run()
-            return
-        write_back = units.write_to_dram if plan.output_memory == "dram" else units.write_to_scratchpad
-        product = ProductRun(units, plan.product, data, None if plan.after else write_back)
-        if self._fast_forward:
-            product.at_fold = Periods(units, product).at_fold
+    def _layer(self, cores: Sequence[Units], plan: LayerPlan, data: LayerData | None) -> Process:
+        """Let every core do its share; the layer ends when the last one has written."""
+        yield from self._fetch(cores[0], plan)
+        vectors = [VectorRun(units, plan, share) for units, share in zip(cores, plan.shares, strict=True)]
+        if plan.products:
+            parts: Sequence[ProductData | None] = data.parts if data else [None] * len(cores)
+            products = [_product_run(plan, *one) for one in zip(cores, plan.products, parts, strict=True)]
+            if self._fast_forward:
+                Periods(cores, products).watch()
+            works = [self._share(plan, *one) for one in zip(products, vectors, strict=True)]
+        else:
+            works = [vector.run() for vector in vectors]
+        env = self._clock.env
+        yield env.all_of([env.process(work) for work in works])
+
+    def _share(self, plan: LayerPlan, product: ProductRun, vector: VectorRun) -> Process:
         yield from product.run()
         if plan.after:
-            yield from vector.run_after_product(plan.bits[plan.product.step.output])
+            yield from vector.run_after_product(product.plan.step)
+
+    def _count(self, plan: LayerPlan, counts: Counts) -> None:
+        """Add what is counted in closed form."""
+        for product in plan.products:
+            counts.update(array_counts(product))
+            counts.update(requantizer_counts(product, self._spec))
+        if plan.step is not None:
+            for action in plan.step.weight_decoding:
+                read_bits = counts["weight_scratchpad", "read_bits"]
+                counts["weight_decoder", action] += read_bits // plan.step.weight_memory_bits
+        for step in plan.after:
+            counts.update(step.counts)
 
     def _fetch(self, units: Units, plan: LayerPlan) -> Process:
         """Bring inputs that other layers read as well into the activation scratchpad."""
@@ -226,28 +237,35 @@ class _Machine:
         yield from units.dram.arrive("fetch")
         units.timeline.end(stalling)
 
-    def _product_data(self, plan: LayerPlan) -> ProductData | None:
+    def _layer_data(self, plan: LayerPlan) -> LayerData | None:
         if self._data is None:
             return None
         for name in plan.fetched:
             self._memories.activations[name] = self._memories.dram[name]
-        if plan.product is None:
+        if not plan.products:
             return None
-        held = self._memories.held(plan)
-        return ProductData(plan.product, self._data.engine, held, self._data.max_events)
+        engine, max_events = self._data.engine, self._data.max_events
+        parts = [
+            ProductData(product, engine, self._memories.held(plan, product), max_events) for product in plan.products
+        ]
+        return LayerData(parts, max_events)
 
-    def _output(self, plan: LayerPlan, data: ProductData | None) -> IntArray | None:
+    def _output(self, plan: LayerPlan, data: LayerData | None) -> IntArray | None:
         """Return what the layer wrote, and note it for the layers that read it."""
         if self._data is None:
             return None
         if data is None:
             codes = self._memories.inputs(plan)
         else:
-            data.stop_on_overflow(plan.name)
-            codes = [data.output.reshape(-1)]
-            assert plan.product is not None  # noqa: S101  (it has data)
-            self._memories.weights[plan.product.step.weight_name] = data.weights
+            data.stop_on_overflow(plan.name, plan.products[0].params)
+            codes = [data.output]
+            self._memories.weights[plan.products[0].step.weight_name] = data.parts[0].weights
         for step in plan.after:
             codes = [step.compute(*(one[np.newaxis] for one in codes))[0]]
         self._memories.store(plan, codes[0])
         return codes[0]
+
+
+def _product_run(plan: LayerPlan, units: Units, product: ProductPlan, data: ProductData | None) -> ProductRun:
+    write_back = units.write_to_dram if plan.output_memory == "dram" else units.write_to_scratchpad
+    return ProductRun(units, product, data, None if plan.after else write_back)

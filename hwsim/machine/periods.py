@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,43 +15,68 @@ MOST_STATES = 4096  # that are remembered at once
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A state that was met: when, where every unit was in its work, and what had been counted by then."""
+class Place:
+    """Where a core is in its work: the tile and the fold that its array starts next, and what its loaders look at."""
 
-    cycle: int
     tile: int
     fold: int
     loaded: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state that was met: when, where every core was in its work, and what had been counted by then."""
+
+    cycle: int
+    places: tuple[Place, ...]
     shares: tuple[int, ...]
     counts: dict[tuple[str, str], int]
 
 
 class Periods:
-    """Watches one product.
+    """Watches one product, on all cores that share it.
 
     The machine's future depends on its state, all that its units hold and wait for in cycles from now, and on the work
     to come. When a state comes again and the work ahead is like the work between, what happened between will happen
     again, and again, as long as the work stays alike: the clock, the counts and the positions move on by as many
     periods. Inside a tile a transfer from DRAM may last longer than a period: it goes on while nothing else touches
     the DRAM, and the skip ends before it does.
+
+    States are compared where the first core that has folds left, the leader, could start one. The others may be
+    anywhere in theirs: a fold that one of them has begun must be like the fold that it had begun a period ago.
     """
 
-    def __init__(self, units: Units, run: ProductRun) -> None:
-        self._units, self._run = units, run
+    def __init__(self, cores: Sequence[Units], runs: Sequence[ProductRun]) -> None:
+        self._cores, self._runs = cores, runs
         self._folds: dict[Hashable, Mark] = {}
         self._tiles: dict[Hashable, Mark] = {}
+        self._leader = 0
         self._watched = -1
-        self._classes = TileClasses(run.plan)
+        self._classes = [TileClasses(run.plan) for run in runs]
 
-    def at_fold(self) -> None:
+    def watch(self) -> None:
+        """Have the arrays tell when they could start a fold."""
+        for number, run in enumerate(self._runs):
+            run.at_fold = self._look_from(number)
+
+    def _look_from(self, number: int) -> Callable[[], None]:
+        return lambda: self._at_fold(number)
+
+    def _at_fold(self, number: int) -> None:
         """Compare the state with earlier ones, and skip what can be skipped."""
-        if self._run.fold_number == 0:
+        leader = next(place for place, run in enumerate(self._runs) if not run.is_over)
+        if number != leader:
+            return
+        run = self._runs[leader]
+        if leader != self._leader:
+            self._tiles.clear()
+            self._leader, self._watched = leader, -1
+        if run.fold_number == 0:
             self._look(self._tiles, slow=True)
-        if self._run.tile_number != self._watched:
+        if run.tile_number != self._watched:
             self._folds.clear()
-            self._watched = self._run.tile_number
-        if self._run.tile_number < self._run.plan.grid.count:
-            self._look(self._folds, slow=False)
+            self._watched = run.tile_number
+        self._look(self._folds, slow=False)
 
     def _look(self, states: dict[Hashable, Mark], *, slow: bool) -> None:
         state = self._state(slow=slow)
@@ -68,52 +93,69 @@ class Periods:
             states.clear()
 
     def _state(self, *, slow: bool) -> Hashable:
-        units = self._units
-        dram = units.dram.state() if slow else units.dram.requests
-        return (units.clock.state(slow=slow), self._run.state(), units.timeline.state(), dram)
+        one = self._cores[0]
+        dram = one.dram.state() if slow else one.dram.requests
+        runs = tuple(run.state() for run in self._runs)
+        folds = tuple(run.fold_number for run in self._runs) if slow else ()
+        return (one.clock.state(slow=slow), runs, folds, one.timeline.state(), dram)
 
     def _mark(self) -> Mark:
-        run, units = self._run, self._units
-        return Mark(
-            units.clock.now,
-            run.tile_number,
-            run.fold_number,
-            (run.activations.position, run.weights.position),
-            units.timeline.snapshot(),
-            dict(units.counts),
+        one = self._cores[0]
+        places = tuple(
+            Place(run.tile_number, run.fold_number, (run.activations.position, run.weights.position))
+            for run in self._runs
         )
+        return Mark(one.clock.now, places, one.timeline.snapshot(), dict(one.counts))
 
     def _fold_periods(self, before: Mark, now: Mark) -> int:
-        """Return how many periods can be skipped inside a tile."""
-        run, clock = self._run, self._units.clock
-        folds = run.plan.folds(run.plan.grid.tile(now.tile))
-        periods = folds.alike(before.fold, now.fold) // (now.fold - before.fold)
+        """Return how many periods can be skipped inside the tiles in which the arrays are."""
+        clock, periods = self._cores[0].clock, None
+        for number, (run, was, is_at) in enumerate(zip(self._runs, before.places, now.places, strict=True)):
+            if is_at.tile != was.tile:
+                return 0
+            if is_at.fold == was.fold:
+                continue
+            folds = run.plan.folds(run.plan.grid.tile(is_at.tile))
+            alike = folds.alike(was.fold, is_at.fold) - self._has_begun(number)
+            periods = _least(periods, alike // (is_at.fold - was.fold))
         if clock.slow_cycles is not None:
             room = clock.slow_cycles - 1 - clock.fast_cycles
-            periods = min(periods, room // max(now.cycle - before.cycle, 1))
-        return periods
+            periods = _least(periods, room // max(now.cycle - before.cycle, 1))
+        return periods or 0
 
     def _tile_periods(self, before: Mark, now: Mark) -> int:
         """Return how many periods can be skipped from tile to tile."""
-        classes = self._classes
-        periods = classes.alike(before.tile, now.tile) // (now.tile - before.tile)
-        for was, is_at in zip(before.loaded, now.loaded, strict=True):
-            if is_at > was:
-                periods = min(periods, classes.alike(was, is_at) // (is_at - was))
-        return periods
+        periods = None
+        for number, (classes, was, is_at) in enumerate(zip(self._classes, before.places, now.places, strict=True)):
+            if is_at.tile > was.tile:
+                alike = classes.alike(was.tile, is_at.tile) - self._has_begun(number)
+                periods = _least(periods, alike // (is_at.tile - was.tile))
+            for loaded, loads in zip(was.loaded, is_at.loaded, strict=True):
+                if loads > loaded:
+                    periods = _least(periods, classes.alike(loaded, loads) // (loads - loaded))
+        return periods or 0
+
+    def _has_begun(self, number: int) -> bool:
+        """Return whether a core may be in the middle of its fold and its tile: all but the leader may."""
+        return number != self._leader
 
     def _skip(self, before: Mark, now: Mark, periods: int, *, slow: bool) -> None:
-        run, units = self._run, self._units
+        one = self._cores[0]
         cycles = (now.cycle - before.cycle) * periods
-        units.clock.skip(cycles, slow=slow)
+        one.clock.skip(cycles, slow=slow)
         shares = np.subtract(now.shares, before.shares) * periods
-        units.timeline.skip(cycles, shares.tolist())
-        run.skip(cycles)
+        one.timeline.skip(cycles, shares.tolist())
         if slow:
-            units.dram.skip(cycles)
+            one.dram.skip(cycles)
         for key, count in now.counts.items():
-            units.counts[key] += (count - before.counts.get(key, 0)) * periods
-        run.tile_number += (now.tile - before.tile) * periods
-        run.fold_number += (now.fold - before.fold) * periods
-        run.activations.position += (now.loaded[0] - before.loaded[0]) * periods
-        run.weights.position += (now.loaded[1] - before.loaded[1]) * periods
+            one.counts[key] += (count - before.counts.get(key, 0)) * periods
+        for run, was, is_at in zip(self._runs, before.places, now.places, strict=True):
+            run.skip(cycles)
+            run.tile_number += (is_at.tile - was.tile) * periods
+            run.fold_number += (is_at.fold - was.fold) * periods
+            run.activations.position += (is_at.loaded[0] - was.loaded[0]) * periods
+            run.weights.position += (is_at.loaded[1] - was.loaded[1]) * periods
+
+
+def _least(first: int | None, second: int) -> int:
+    return second if first is None else min(first, second)

@@ -129,6 +129,11 @@ class ProductRun:
         self._send(None)
         yield from self._clock.until("array done", finished)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the array has no fold left to start."""
+        return self.tile_number == self.plan.grid.count
+
     def state(self) -> tuple[Hashable, ...]:
         """Return what the units hold and for how long they are taken."""
         now = self._clock.now

@@ -12,7 +12,7 @@ CLASSES = ("compute", "fill", "drain", "load_stall", "write_stall", "requantize"
 """Classes of cycles; a cycle in which several are active belongs to the first of them."""
 
 RANKS = {kind: rank for rank, kind in enumerate(CLASSES)}
-MOST_OPEN = 48  # spans that are kept before the cycles that are over are shared out
+MOST_OPEN = 48  # spans that are kept before the cycles that are over are shared out, or twice those that stay open
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Timeline:
         self._active: list[Activity] = []
         self._settled = clock.now
         self._cycles = [0] * len(CLASSES)
+        self._most_open = MOST_OPEN
 
     def add(self, kind: str, start: int, end: int) -> None:
         """Note a span from now or later; its end is known."""
@@ -107,8 +108,9 @@ class Timeline:
                 one.end += cycles
 
     def _enter(self, activity: Activity) -> None:
-        if len(self._active) >= MOST_OPEN:
+        if len(self._active) >= self._most_open:
             self._settle()
+            self._most_open = max(MOST_OPEN, 2 * len(self._active))
         self._active.append(activity)
 
     def _settle(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hwsim.machine.timeline import Span
 
@@ -40,6 +40,19 @@ class Tracer:
         self._sink = sink
         self.layer = ""
         self._lanes: dict[str, list[int]] = {}
+
+    def of_core(self, core: str) -> Tracer:
+        """Return one that tells of a core's units in the same layer, on tracks whose names begin like this."""
+
+        def name(one: Slice | Level) -> None:
+            if isinstance(one, Level):
+                self._sink(replace(one, name=f"{core}{one.name}"))
+            else:
+                self._sink(replace(one, track=f"{core}{one.track}"))
+
+        tracer = Tracer(name)
+        tracer.layer = self.layer
+        return tracer
 
     def slice(self, track: str, name: str, start: int, end: int, details: Mapping[str, Detail] | None = None) -> None:
         """Tell of a slice; one without a cycle is left out."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.dram import Dram
+from hwsim.machine.dram import Dram, DramChannels
 from hwsim.machine.memory import Port
 from hwsim.machine.timeline import Timeline
 from hwsim.machine.tracing import Tracer
@@ -34,16 +34,25 @@ class Units:
     tracer: Tracer | None = None
 
     @classmethod
-    def of(
+    def of_core(
         cls,
+        core: int | None,
         clock: Clock,
         timeline: Timeline,
-        dram: Dram,
+        channels: DramChannels,
         spec: ArchSpec,
         counts: Counts,
         tracer: Tracer | None = None,
     ) -> Units:
-        """Build the units of an architecture; they share the DRAM with others."""
+        """Build the units of one core of an architecture; it shares clock, timeline and DRAM with the others.
+
+        ``core`` is its number; None where it is the only one, so that nothing needs to tell it from others.
+        """
+        name = ""
+        if core is not None:
+            name = f"core {core} "
+            clock, tracer = clock.of_core(core), tracer and tracer.of_core(name)
+        dram = Dram(clock, channels, counts, name)
         pads = spec.scratchpads
 
         def port(name: str, bytes_per_cycle: int) -> Port:

@@ -6,8 +6,8 @@ import simpy
 
 from hwsim.machine.clock import Process
 from hwsim.machine.units import Units
-from hwsim.mapping.plan import LayerPlan
-from hwsim.network.steps import ElementwiseStep
+from hwsim.mapping.plan import LayerPlan, Share
+from hwsim.network.steps import ElementwiseStep, ProductStep
 
 
 class VectorRun:
@@ -20,17 +20,19 @@ class VectorRun:
     Args:
         units: where the steps run.
         plan: the layer.
+        share: the core's, of all that the steps read, do and write.
     """
 
-    def __init__(self, units: Units, plan: LayerPlan) -> None:
-        self._units, self._plan = units, plan
+    def __init__(self, units: Units, plan: LayerPlan, share: Share) -> None:
+        self._units, self._plan, self._share = units, plan, share
         self._clock, self._timeline = units.clock, units.timeline
 
-    def run_after_product(self, held_bits: int) -> Process:
+    def run_after_product(self, product: ProductStep) -> Process:
         """Run the steps on the product's outputs, which wait in the output scratchpad, and write the last one's."""
+        held_bits = self._share.of(self._plan.bits[product.output])
         for step in self._plan.after:
             yield from self._step(step, 0, output_bits=held_bits, activation_bits=0)
-            held_bits = self._plan.bits[step.output]
+            held_bits = self._share.of(self._plan.bits[step.output])
         yield from self._write(held_bits)
 
     def run(self) -> Process:
@@ -53,7 +55,7 @@ class VectorRun:
         for piece in range(self._plan.pieces):
             yield slots.get(1)
             for whole in reads:
-                bits = self._share(whole, piece)
+                bits = self._part(whole, piece)
                 self._units.counts["output_scratchpad", "write_bits"] += bits
                 yield from self._units.dram.read("vector input", bits)
             self._clock.env.process(self._arrive(loaded, waits=bool(reads)))
@@ -65,13 +67,13 @@ class VectorRun:
 
     def _work(self, piece: int) -> Process:
         plan = self._plan
-        outside, inside = self._share(plan.dram_input_bits, piece), self._share(plan.on_chip_input_bits, piece)
+        outside, inside = self._part(plan.dram_input_bits, piece), self._part(plan.on_chip_input_bits, piece)
         for step in plan.after:
             yield from self._step(step, piece, output_bits=outside, activation_bits=inside)
-            outside, inside = self._share(plan.bits[step.output], piece), 0
+            outside, inside = self._part(plan.bits[step.output], piece), 0
 
     def _leave(self, piece: int, slots: simpy.Container) -> Process:
-        yield from self._write(self._share(self._plan.output_bits, piece))
+        yield from self._write(self._part(self._plan.output_bits, piece))
         slots.put(1)
 
     def _write(self, bits: int) -> Process:
@@ -87,11 +89,11 @@ class VectorRun:
         Its look-ups follow what it does on the vector unit.
         """
         units, counts = self._units, self._units.counts
-        written = self._share(self._plan.bits[step.output], piece)
+        written = self._part(self._plan.bits[step.output], piece)
         counts["output_scratchpad", "read_bits"] += output_bits
         counts["output_scratchpad", "write_bits"] += written
         counts["activation_scratchpad", "read_bits"] += activation_bits
-        operations, lookups = self._share(step.operations, piece), self._share(step.lookups, piece)
+        operations, lookups = self._part(step.operations, piece), self._part(step.lookups, piece)
         begin = self._clock.now
         computed = begin - (-operations // units.spec.vector_unit.lanes)
         done = max(
@@ -106,8 +108,8 @@ class VectorRun:
                 units.tracer.slice("vector unit", step.name, begin, end, {"operations": operations})
             if lookups:
                 units.tracer.slice("activation LUT", step.name, computed, done, {"operations": lookups})
-        yield from self._clock.pause("vector unit", done - begin)
+        yield from self._clock.pause(("vector unit", step.name, piece), done - begin)
 
-    def _share(self, amount: int, piece: int) -> int:
-        """Return a piece's part of an amount; the parts add up to it."""
-        return amount * (piece + 1) // self._plan.pieces - amount * piece // self._plan.pieces
+    def _part(self, amount: int, piece: int) -> int:
+        """Return a piece's part of the core's share of an amount; the parts add up to it."""
+        return Share(piece, piece + 1, self._plan.pieces).of(self._share.of(amount))

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from hwsim.array.dataflows import rules
 from hwsim.array.folds import FoldTiming
-from hwsim.array.params import ArrayShape
+from hwsim.array.params import ArrayShape, GemmShape
 from hwsim.mapping.operands import ActivationTiles, WeightTiles
 from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, length
 from hwsim.network.steps import ElementwiseStep, ProductStep
 
 Memory = Literal["dram", "scratchpad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A core's part of the work on a layer: from ``start`` to ``stop``, of ``whole`` equal parts."""
+
+    start: int
+    stop: int
+    whole: int
+
+    def of(self, amount: int) -> int:
+        """Return the part of an amount; the parts of all cores add up to it."""
+        return amount * self.stop // self.whole - amount * self.start // self.whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,28 +43,40 @@ class ProductPlan:
 
     @property
     def timing(self) -> FoldTiming:
-        """The time of the untiled product's folds."""
+        """The time of the folds of the whole product, untiled, on one array."""
         return rules(self.params.dataflow).timing(self.step.shape, self.params)
 
     @property
-    def fold_count(self) -> int:
-        """Folds of the untiled product, of all groups."""
-        return self.step.groups * rules(self.params.dataflow).fold_count(self.step.shape, self.params)
-
-    @property
     def group_cycles(self) -> int:
-        """Cycles of the array alone for one group, untiled, all operands at hand."""
+        """Cycles of one array alone for one group of the whole product, untiled, all operands at hand."""
         return self.timing.total_cycles(rules(self.params.dataflow).fold_count(self.step.shape, self.params))
 
     @property
+    def shape(self) -> GemmShape:
+        """Sizes of the region that is computed, in one group."""
+        return GemmShape(self.region.rows, self.step.shape.depth, self.region.cols)
+
+    @property
+    def fold_count(self) -> int:
+        """Folds of the region, untiled, of all groups."""
+        return self.step.groups * rules(self.params.dataflow).fold_count(self.shape, self.params)
+
+    @property
     def array_cycles(self) -> int:
-        """The same for all groups, one after the other."""
-        return self.step.groups * self.group_cycles
+        """Cycles of the array alone for the region, untiled, all operands at hand, one group after the other."""
+        dataflow = rules(self.params.dataflow)
+        folds = dataflow.fold_count(self.shape, self.params)
+        return self.step.groups * dataflow.timing(self.shape, self.params).total_cycles(folds)
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the region, of all groups."""
+        return self.step.groups * self.region.rows * self.region.cols
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all groups."""
-        return self.step.groups * self.step.shape.macs
+        """Multiply-accumulates of the region, of all groups."""
+        return self.step.groups * self.shape.macs
 
     def folds(self, tile: Tile) -> TileFolds:
         """Return the folds of a tile."""
@@ -73,16 +99,17 @@ class ProductPlan:
 class LayerPlan:
     """One layer of the machine's schedule: a matrix product, and the steps that follow it on other units.
 
-    A layer without a product is a chain of such steps. ``inputs`` names the tensors that the layer reads, as its first
-    step has them, and ``reads`` says how many bits of each; those in ``on_chip`` lie in the activation scratchpad, and
-    those in ``fetched`` are brought there whole before the layer starts, for others to read as well. ``output`` is
-    written to ``output_memory``; what lies between the layer's steps stays in the output scratchpad. ``pieces`` is in
-    how many parts a layer without a product passes the output scratchpad. ``released`` are tensors that no later layer
-    reads. ``bits`` are the sizes of the network's activation tensors.
+    Each of ``products`` is the share of one core; they are shares of the same product. A layer without products is a
+    chain of the other steps, of which ``cores`` cores take even shares. ``inputs`` names the tensors that the layer
+    reads, as its first step has them, and ``reads`` says how many bits of each; those in ``on_chip`` lie in the
+    activation scratchpad, and those in ``fetched`` are brought there whole before the layer starts, for others to read
+    as well. ``output`` is written to ``output_memory``; what lies between the layer's steps stays in the output
+    scratchpad. ``pieces`` is in how many parts a layer without a product passes the output scratchpad. ``released``
+    are tensors that no later layer reads. ``bits`` are the sizes of the network's activation tensors.
     """
 
     name: str
-    product: ProductPlan | None
+    products: tuple[ProductPlan, ...]
     after: tuple[ElementwiseStep, ...]
     inputs: tuple[str, ...]
     reads: Mapping[str, int]
@@ -93,6 +120,35 @@ class LayerPlan:
     output_memory: Memory = "dram"
     pieces: int = 1
     released: tuple[str, ...] = ()
+    cores: int = 1
+
+    @property
+    def step(self) -> ProductStep | None:
+        """The matrix product, if there is one."""
+        return self.products[0].step if self.products else None
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """Each core's share of the steps that are not products: with a product, as its outputs are shared out."""
+        if not self.products:
+            return tuple(Share(core, core + 1, self.cores) for core in range(self.cores))
+        ends = list(accumulate(product.outputs for product in self.products))
+        return tuple(Share(start, stop, ends[-1]) for start, stop in pairwise((0, *ends)))
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles of the arrays alone, untiled, all operands at hand: those of the slowest core's."""
+        return max((product.array_cycles for product in self.products), default=0)
+
+    @property
+    def fold_count(self) -> int:
+        """Folds of all cores, untiled."""
+        return sum(product.fold_count for product in self.products)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all cores."""
+        return sum(product.macs for product in self.products)
 
     @property
     def input_bits(self) -> int:

@@ -88,7 +88,7 @@ class _Planner:
         )
         layer = LayerPlan(
             name=chain.name,
-            product=None,
+            products=(),
             after=chain.after,
             inputs=chain.inputs,
             reads=chain.reads(self._network.bits),
@@ -101,7 +101,7 @@ class _Planner:
         )
         if chain.product is None:
             return replace(layer, pieces=self._pieces(layer))
-        return replace(layer, product=self._product(number, chain.product))
+        return replace(layer, products=(self._product(number, chain.product),))
 
     def unknown_layers(self) -> Iterator[str]:
         """Yield what is wrong with the names in ``mapping.layers``."""

@@ -37,8 +37,7 @@ def run(layer: str, dataflow: str, fold_overlap: str, bytes_per_cycle: int, plan
 def bounds(one: LayerRun, bytes_per_cycle: int) -> tuple[int, float]:
     """Cycles of the array's own phases, which tiles do not hide, and of the DRAM's channel."""
     moved = one.counts["dram", "read_bits"] + one.counts["dram", "write_bits"]
-    assert one.plan.product is not None
-    return one.plan.product.array_cycles, moved / 8 / bytes_per_cycle
+    return one.plan.products[0].array_cycles, moved / 8 / bytes_per_cycle
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -61,8 +60,7 @@ def test_a_long_layer_takes_little_more_than_the_greater_bound(
 ) -> None:
     """The array's bound is that of the tiles as they are run: their folds one after the other."""
     one = run(layer, dataflow, fold_overlap, bytes_per_cycle, planned_for=bytes_per_cycle)
-    product = one.plan.product
-    assert product is not None
+    (product,) = one.plan.products
     tiles = [product.grid.tile(number) for number in range(product.grid.count)]
     array = sum(product.folds(tile).count * product.tile_timing(tile).interval for tile in tiles)
     assert one.total_cycles <= 1.05 * max(array, bounds(one, bytes_per_cycle)[1])

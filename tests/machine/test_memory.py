@@ -124,8 +124,7 @@ def test_scratchpads_never_hold_more_than_their_capacity(
     }
     spec = machine(settings, rows=4, cols=4, dataflow=dataflow)
     (one,) = run_data(spec, NETWORK)
-    assert one.plan.product is not None
-    assert one.plan.product.weights.slots == (2 if double_buffered else 1)
+    assert one.plan.products[0].weights.slots == (2 if double_buffered else 1)
     assert 0 < most[1] <= CAPACITIES[dataflow][0]
     assert 0 < most[3] <= CAPACITIES[dataflow][1]
     assert np.array_equal(one.output, run_shadow(spec, NETWORK).values["conv"][0])

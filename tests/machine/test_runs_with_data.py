@@ -126,10 +126,10 @@ def test_parts_sum_to_the_total_and_every_bit_is_moved(seed: int) -> None:
         assert min(one.cycles.values()) >= 0
         stays = one.plan.output_memory == "scratchpad"
         assert one.counts["dram", "write_bits"] == (0 if stays else one.plan.output_bits)
-        product = one.plan.product
-        if product is None:
+        if not one.plan.products:
             assert one.counts["dram", "read_bits"] == one.plan.dram_input_bits
             continue
+        (product,) = one.plan.products
         brought = 0 if one.plan.on_chip else product.step.gather.elements
         operands = 8 * (brought + product.step.weights.size)
         assert one.counts["dram", "read_bits"] >= operands
@@ -147,7 +147,7 @@ def test_what_the_engine_counts_is_what_the_closed_forms_say(seed: int) -> None:
         for (component, action), count in (one.array_counts or {}).items():
             found = one.counts[component, action]
             if component == "accumulator_buffer" and action == "read":
-                found -= one.plan.product.step.outputs if one.plan.product else 0  # the requantizer's
+                found -= one.plan.step.outputs if one.plan.step else 0  # the requantizer's
             assert found == count, (component, action)
 
 
@@ -173,7 +173,7 @@ def test_event_cycles_count_from_the_first_group(dataflow: str, fold_overlap: st
     spec = machine(rows=3, cols=2, dataflow=dataflow, fold_overlap=fold_overlap, guard_bits=-2)
     (one,) = run_data(spec, GROUPED, engine)
     compiled = compile_workload(spec, GROUPED)
-    product = compiled.layers[0].product
+    product = compiled.layers[0].products[0]
     assert product is not None
     assert GROUPED.inputs is not None
     codes = compiled.codes({compiled.input: GROUPED.inputs[:1]})[compiled.input]
@@ -203,9 +203,8 @@ def test_error_names_the_same_cycle_with_and_without_the_clock(dataflow: str, fo
     array = {"rows": 3, "cols": 2, "dataflow": dataflow, "fold_overlap": fold_overlap, "guard_bits": -2}
     (wrapped,) = run_data(machine(**array, overflow="wrap"), load)
     assert wrapped.events is not None
-    assert wrapped.plan.product is not None
     cycle, row, col = wrapped.events[0].tolist()
-    assert cycle >= wrapped.plan.product.array_cycles * 2 // 3
+    assert cycle >= wrapped.plan.products[0].array_cycles * 2 // 3
     where = f"row {row}" if row < 3 else "the accumulator under the array"
     expected = f"layer conv: accumulator of 14 bits overflows in cycle {cycle}, {where}, column {col}"
     for run in (run_data, run_shadow):

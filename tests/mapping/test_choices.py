@@ -35,8 +35,7 @@ def test_activations_stay_from_the_layer_that_makes_them_to_the_last_that_reads_
     first, second = plan(TWO, 72, spec())
     assert (first.output_memory, second.output_memory) == ("scratchpad", "dram")
     assert (first.on_chip, second.on_chip, second.released) == (frozenset(), {"a"}, ("a",))
-    assert second.product is not None
-    assert second.product.activations.residency == "on_chip"
+    assert second.products[0].activations.residency == "on_chip"
 
 
 def test_activations_that_do_not_fit_go_to_dram_and_back() -> None:
@@ -71,8 +70,7 @@ def test_room_is_left_for_operands_that_are_streamed() -> None:
 
 def test_weights_that_one_product_reads_are_brought_by_it() -> None:
     (layer,) = plan(chain((8,), dense("fc", "x", 3)), 8, spec())
-    assert layer.product is not None
-    assert layer.product.weights.residency == "stays"
+    assert layer.products[0].weights.residency == "stays"
 
 
 def test_depth_is_cut_only_inside_one_folds_width() -> None:
@@ -82,5 +80,4 @@ def test_depth_is_cut_only_inside_one_folds_width() -> None:
     assert refusal(steps, 40, arch) == ["layer a: depth is cut only in tiles as wide as the array"]
     narrow = spec("weight_stationary", mapping__layers={"a": {"tile_depth": 8, "tile_out_cols": 4}})
     (layer,) = plan(steps, 40, narrow)
-    assert layer.product is not None
-    assert (layer.product.grid.tiling.tile_depth, layer.product.grid.depths) == (8, 5)
+    assert (layer.products[0].grid.tiling.tile_depth, layer.products[0].grid.depths) == (8, 5)

@@ -24,7 +24,7 @@ def test_a_layer_is_a_product_with_what_follows_it() -> None:
 
 def test_steps_before_the_first_product_are_a_layer_of_their_own() -> None:
     layers = plan(chain((4, 4, 1), pool("pool", "x"), flatten("flat", "pool"), dense("fc", "flat", 3)), 16, spec())
-    assert [(layer.name, layer.product is None, layer.output) for layer in layers] == [
+    assert [(layer.name, not layer.products, layer.output) for layer in layers] == [
         ("pool", True, "pool"),
         ("fc", False, "fc"),
     ]
@@ -38,7 +38,7 @@ def test_a_flatten_at_the_start_is_no_layer() -> None:
 
 def test_a_network_without_a_product() -> None:
     (layer,) = plan(chain((4, 4, 1), rectify("r", "x"), pool("pool", "r")), 16, spec())
-    assert (layer.name, layer.product, [step.name for step in layer.after]) == ("r", None, ["r", "pool"])
+    assert (layer.name, layer.products, [step.name for step in layer.after]) == ("r", (), ["r", "pool"])
 
 
 def test_steps_after_a_product_are_a_layer_of_their_own_where_its_outputs_do_not_fit() -> None:
@@ -47,7 +47,7 @@ def test_steps_after_a_product_are_a_layer_of_their_own_where_its_outputs_do_not
     assert [layer.name for layer in plan(steps, 36, spec(outputs=64))] == ["conv"]
     product, pooling = plan(steps, 36, spec(outputs=63))
     assert (product.name, product.after, product.output) == ("conv", (), "conv")
-    assert (pooling.name, pooling.product, pooling.inputs, pooling.output) == ("pool", None, ("conv",), "pool")
+    assert (pooling.name, pooling.products, pooling.inputs, pooling.output) == ("pool", (), ("conv",), "pool")
 
 
 @pytest.mark.parametrize(

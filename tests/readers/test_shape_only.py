@@ -109,7 +109,7 @@ def test_attention_is_a_product_for_each_head(tmp_path: Path) -> None:
         "name: norm, type: layer_norm",
     )
     compiled = compile_workload(load_arch("edge16"), read_workload(net))
-    products = {one.name: one.product.step for one in compiled.layers if one.product is not None}
+    products = {one.name: one.step for one in compiled.layers if one.step is not None}
     found = {
         name: (step.groups, step.shape.out_rows, step.shape.depth, step.shape.out_cols)
         for name, step in products.items()

@@ -63,14 +63,13 @@ def test_the_initial_state_is_written_and_nothing_read() -> None:
 def test_inputs_of_all_steps_stream_in_one_product(dataflow: str) -> None:
     """28 rows: 2 x 5 folds of 28 terms, or of 2 tiles of 28 terms by 5 of 80 columns or 2 of 28 rows, by hand."""
     (product,) = [one for one in runs(f"array.dataflow={dataflow}") if one.plan.name.endswith("_input")]
-    assert product.plan.product is not None
     folds, fold, tail = {
         "output_stationary": (2 * 5, 2 * 16 + 16 + INPUTS - 2, 0),
         "weight_stationary": (2 * 5, 2 * 16 + 16 + STEPS - 2, 1),
         "input_stationary": (2 * 2, 2 * 16 + 16 + 4 * CELLS - 2, 1),
     }[dataflow]
-    assert product.plan.product.array_cycles == folds * fold + tail
-    assert product.plan.product.macs == STEPS * INPUTS * 4 * CELLS
+    assert product.plan.products[0].array_cycles == folds * fold + tail
+    assert product.plan.products[0].macs == STEPS * INPUTS * 4 * CELLS
 
 
 def test_staying_on_the_chip_saves_time() -> None:
