@@ -3,6 +3,7 @@
 
     pip install "hwsim[train]"
     python workloads/train_digits.py
+    python workloads/train_digits.py --seed 3 --out DIR     # other networks of the same shapes, as workloads in DIR
 
 Each network is built from its hand-written `workload.yaml`, so file and weights cannot disagree. Seeds, split
 and threads are fixed: with the same library versions and processor, a second run writes the same bytes.
@@ -10,7 +11,9 @@ and threads are fixed: with the same library versions and processor, a second ru
 
 from __future__ import annotations
 
+import argparse
 import math
+import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,14 +91,21 @@ class LastHidden(nn.Module):
 
 def main() -> None:
     """Trains every network, writes its arrays and prints its float accuracies."""
+    parser = argparse.ArgumentParser(description="Trains the shipped workloads on handwritten digits.")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"of weights and order; the shipped ones: {SEED}")
+    parser.add_argument("--out", type=Path, default=WORKLOADS, help="folder for the workloads; default: where they are")
+    chosen = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     digits = split_digits()
     for name in ("digits_mlp", "digits_cnn", "digits_lstm"):
-        folder = WORKLOADS / name
-        workload = yaml.safe_load((folder / "workload.yaml").read_text(encoding="utf-8"))
-        network = trained_network(workload, digits)
+        source, folder = WORKLOADS / name / "workload.yaml", chosen.out / name
+        workload = yaml.safe_load(source.read_text(encoding="utf-8"))
+        network = trained_network(workload, digits, chosen.seed)
         arrays = network_arrays(network) | data_arrays(workload, digits)
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder != source.parent:
+            shutil.copy(source, folder)
         write_npz(folder / workload["arrays"], arrays)
         train = accuracy(network, digits.train_images, digits.train_labels)
         test = accuracy(network, digits.test_images, digits.test_labels)
@@ -112,12 +122,12 @@ def split_digits() -> Digits:
     return Digits(images[train], targets[train], images[test], targets[test], images[calibration])
 
 
-def trained_network(workload: dict[str, Any], digits: Digits) -> nn.Sequential:
+def trained_network(workload: dict[str, Any], digits: Digits, seed: int) -> nn.Sequential:
     """Trains by AdamW on augmented images, in evaluation mode when returned.
 
     Weight decay and smoothed labels keep the weights free of outliers, which would coarsen an integer grid.
     """
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
     network = build_network(workload, digits.train_images[:1])
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = EPOCHS * math.ceil(len(digits.train_images) / BATCH_SAMPLES)

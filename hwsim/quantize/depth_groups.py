@@ -43,7 +43,7 @@ def split_depth(network: Network, spec: QuantizationSpec) -> Network:
         else:
             operators += _split(operator, tensors, spec.weights_of(operator.layer).group_size)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     return replace(network, tensors=tensors, operators=tuple(operators))
 
 

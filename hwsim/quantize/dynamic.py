@@ -69,14 +69,14 @@ def quantize_dynamically(
 
 
 def _refuse_unsupported(network: Network) -> None:
-    problems = [
-        f"layer {operator.layer}: {type(operator).__name__} with quantization.mode dynamic"
-        for operator in network.operators
-        if type(operator) not in (Dense, Conv2d, Flatten, MaxPool2d)
-    ]
-    if problems:
-        allowed = "allowed: dense and convolution layers, with relu or relu6 right behind, max_pool2d, flatten"
-        raise UnsupportedError("\n".join([*problems, allowed]))
+    unsupported: dict[str, dict[str, None]] = {}
+    for operator in network.operators:
+        if type(operator) not in (Dense, Conv2d, Flatten, MaxPool2d):
+            unsupported.setdefault(operator.layer, {})[type(operator).__name__] = None
+    if unsupported:
+        problems = [f"layer {layer}: {', '.join(kinds)}" for layer, kinds in unsupported.items()]
+        allowed = "allowed with quantization.mode dynamic: dense and convolution layers, with relu or relu6 right "
+        raise UnsupportedError("\n".join([*problems, f"{allowed}behind, max_pool2d, flatten"]))
 
 
 def _rule(operator: MatmulOperator, spec: QuantizationSpec, activation_bits: int) -> GridRule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
 from textwrap import fill
 from typing import Any, Self
@@ -175,13 +176,17 @@ def _are_crossed(points: pd.DataFrame, keys: list[str]) -> bool:
 
 
 def _departures(point: pd.Series[Any], first: pd.Series[Any], keys: list[str]) -> str:
-    return ", ".join(_setting(key, point[key]) for key in keys if point[key] != first[key]) or REFERENCE
+    departing = [key for key in keys if point[key] != first[key]]
+    alike = (tuple(group) for _, group in groupby(departing, key=lambda key: str(point[key])))
+    return ", ".join(_setting(group, point[group[0]]) for group in alike) or REFERENCE
 
 
-def _setting(key: str, value: Any) -> str:
+def _setting(keys: tuple[str, ...], value: Any) -> str:
+    """Say that these keys have this value."""
+    names = [_short(key) for key in keys]
     if value is True or value is False:
-        return _short(key) if value else f"not {_short(key)}"
-    return f"{_short(key)} {value_name(value)}"
+        return ", ".join(names if value else (f"not {name}" for name in names))
+    return f"{' and '.join(names)} {value_name(value)}"
 
 
 def _short(key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any, Self
 
 import pandas as pd
@@ -15,6 +16,9 @@ from hwsim.report.style import LINE_STYLES, MARKERS, NEUTRAL, PALETTE, colours
 
 _COLOUR_FIRST = ("guard_bits", "overflow")
 _MARKER_FIRST = ("dataflow",)
+_LEGEND_CHARACTERS = 22  # for which panels leave room
+_MOST_LEGEND_CHARACTERS = 40
+_INCHES_PER_CHARACTER = 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,11 @@ class Encoding:
             names = ",\n".join(key_name(name) for name in self.further)
             handles.append(_heading(f"not told apart:\n{names}"))
         if handles:
-            legend = figure.legend(handles=handles, loc="outside right center")
+            labels = [_wrapped(str(handle.get_label())) for handle in handles]
+            longest = max(len(line) for label in labels for line in label.splitlines())
+            further_inches = max(0, longest - _LEGEND_CHARACTERS) * _INCHES_PER_CHARACTER
+            figure.set_size_inches(figure.get_figwidth() + further_inches, figure.get_figheight())
+            legend = figure.legend(handles=handles, labels=labels, loc="outside right center")
             for handle, text in zip(handles, legend.get_texts(), strict=True):
                 text.set_fontweight("bold" if handle.get_linestyle() == "None" else "normal")
 
@@ -141,6 +149,10 @@ def _line_looks(colour: str, index: int, weight: float) -> dict[str, Any]:
         "markeredgewidth": 1.2,
         "zorder": 3 - weight,
     }
+
+
+def _wrapped(label: str) -> str:
+    return "\n".join(fill(line, _MOST_LEGEND_CHARACTERS) for line in label.splitlines())
 
 
 def _heading(text: str) -> Line2D:

@@ -21,6 +21,16 @@ from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
 
 PER_TENSOR = {"quantization.weights.granularity": "per_tensor"}
+POWERS_OF_TWO: tuple[dict[str, Any], ...] = (
+    {},
+    {
+        "quantization.weights.scale": "power_of_two",
+        "quantization.activations.scale": "power_of_two",
+        "requantizer.scheme": "power_of_two",
+    },
+    {"requantizer.scheme": "power_of_two"},
+)
+"""Multipliers; powers of two at calibration, so that shifts lose nothing; multipliers rounded to them afterwards."""
 CALIBRATORS = ("min_max", "moving_average", "percentile", "mse", "kl")
 
 
@@ -88,6 +98,13 @@ def test_at_8_bits_clipping_by_percentile_costs_more_than_it_gains(digits: str) 
     assert measure(digits, 8, 8, calibrated("percentile", weights=False)).sqnr_db < measure(digits, 8, 8).sqnr_db - 0.5
 
 
+def test_at_2_bit_weights_with_their_mean_error_taken_back_it_does_in_signal_too(digits: str) -> None:
+    corrected = {"quantization.repairs": ["bias_correction"]}
+    each, one = measure(digits, 2, 8, corrected), measure(digits, 2, 8, PER_TENSOR | corrected)
+    assert each.sqnr_db > one.sqnr_db + 0.1
+    assert each.accuracy > one.accuracy + 0.1
+
+
 @pytest.mark.parametrize("bits", [4, 5, 6])
 def test_signed_activations_after_relu_cost_about_a_bit(bits: int) -> None:
     """Half the codes are negative and never used: weights of 16 bits leave the activations' noise alone."""
@@ -114,32 +131,37 @@ def test_equalization_gives_one_scale_some_of_what_a_scale_for_each_channel_has(
 
 
 def test_powers_of_two_found_at_calibration_cost_less_than_half_a_point_at_8_bits(digits: str) -> None:
-    kinds = {"quantization.weights.scale": "power_of_two", "quantization.activations.scale": "power_of_two"}
-    shifted = measure(digits, 8, 8, kinds | {"requantizer.scheme": "power_of_two"})
-    assert shifted.accuracy > measure(digits, 8, 8).accuracy - 0.005
-    assert shifted.sqnr_db > 32
+    exact, calibrated_so, _ = (measure(digits, 8, 8, kind) for kind in POWERS_OF_TWO)
+    assert calibrated_so.accuracy > exact.accuracy - 0.005
+    assert calibrated_so.sqnr_db > 32
 
 
 def test_multipliers_rounded_to_powers_of_two_afterwards_drown_the_logits_in_noise(digits: str) -> None:
-    """Each channel is wrong by a factor of up to the square root of 2; accuracy falls by 1.3 points on the CNN."""
-    rounded, exact = (
-        measure(digits, 8, 8, {"requantizer.scheme": scheme}) for scheme in ("power_of_two", "fixed_point")
-    )
+    """Each channel is wrong by a factor of up to the square root of 2.
+
+    Accuracy falls by 1.3 points on this CNN; trained from the seeds 1 to 10, of which it is the seventh, by 0.4 to
+    13.7 points, 5.0 on average.
+    """
+    exact, _, rounded = (measure(digits, 8, 8, kind) for kind in POWERS_OF_TWO)
     assert rounded.sqnr_db < 10 < 34 < exact.sqnr_db
     assert 0.005 < exact.accuracy - rounded.accuracy < 0.02
 
 
-def test_an_lstm_keeps_its_accuracy_with_either_kind_of_powers_of_two() -> None:
-    """Rounded multipliers cost 9 dB and no accuracy: the gates' sigmoids forgive what 1.4 times their input is."""
-    kinds = {"quantization.weights.scale": "power_of_two", "quantization.activations.scale": "power_of_two"}
-    exact, calibrated_so, rounded = (
-        measure("digits_lstm", 8, 8, PER_TENSOR | settings)
-        for settings in ({}, kinds, {"requantizer.scheme": "power_of_two"})
-    )
+def test_an_lstm_whose_gates_are_all_wrong_by_one_factor_keeps_its_accuracy() -> None:
+    """With one scale a gate rounded multipliers cost 9 dB and no accuracy: a sigmoid forgives 1.4 times its input."""
+    exact, calibrated_so, rounded = (measure("digits_lstm", 8, 8, PER_TENSOR | kind) for kind in POWERS_OF_TWO)
     assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
     assert rounded.accuracy > exact.accuracy - 0.005
     assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
     assert rounded.sqnr_db < exact.sqnr_db - 8
+
+
+def test_an_lstm_whose_cells_are_each_wrong_by_another_factor_loses_ten_points() -> None:
+    exact, calibrated_so, rounded = (measure("digits_lstm", 8, 8, kind) for kind in POWERS_OF_TWO)
+    assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
+    assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
+    assert rounded.accuracy < exact.accuracy - 0.08
+    assert rounded.sqnr_db < exact.sqnr_db - 15
 
 
 def test_at_3_bits_a_scale_for_each_group_of_terms_keeps_more_than_one_for_each_channel(digits: str) -> None:
