@@ -84,7 +84,7 @@ def exact_product(activations: IntArray, weights: IntArray) -> IntArray:
         return np.zeros((activations.shape[0], weights.shape[1]), np.int64)
     bound = activations.shape[1] * _largest(activations) * _largest(weights)
     if bound >= EXACT_FLOAT64:
-        return activations @ weights
+        return activations.astype(np.int64, copy=False) @ weights.astype(np.int64, copy=False)
     dtype = np.float32 if bound < EXACT_FLOAT32 else np.float64
     return _float_product(activations.astype(dtype), weights.astype(dtype)).astype(np.int64)
 

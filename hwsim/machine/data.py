@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,12 @@ from hwsim.array.params import ArrayParams, ArrayShape, Dataflow
 from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
-from hwsim.machine.memory import ScratchpadData
+from hwsim.machine.memory import Reads, ScratchpadData
 from hwsim.mapping.plan import ProductPlan
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
-MOST_WINDOW_ELEMENTS = 1 << 22  # input elements whose numbers are kept for the folds of other columns
+MOST_KEPT_ELEMENTS = 1 << 22  # operands that are kept, with their places, for folds that read the same again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,14 +55,12 @@ class ProductData:
         self._events = np.zeros((0, 3), np.int64)
         self._drained, self._drained_row_sums = np.zeros(shape, np.int64), np.zeros(shape[:2], np.int64)
         self._requantized = np.zeros(shape, np.bool_)
-        self._windows: dict[Hashable, IntArray] = {}
-        self._window_elements = 0
+        self._activation_reads = Reads(self.activations, MOST_KEPT_ELEMENTS)
+        self._weight_reads = Reads(self.weights, MOST_KEPT_ELEMENTS)
 
     def step_fold(self, group: int, fold: Fold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
-        step = self._step
-        activations = step.offset_activations(self.activations.read(self._elements(group, fold)))
-        weights = step.offset_weights(self.weights.read((group, fold.depth, fold.out_cols)), group, fold.out_cols)
+        activations, weights = self._activations(group, fold), self._weights(group, fold)
         place = (group, fold.out_rows, fold.out_cols)
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
         result = self._engine.run_fold(self._params, fold, self._plan.timing, operands, self._max_events)
@@ -73,16 +71,17 @@ class ProductData:
         self.counts.update(result.counts)
         self._keep(result.overflows.events, group, fold)
 
-    def _elements(self, group: int, fold: Fold) -> IntArray:
-        """Return which input elements a fold reads; folds of other columns ask for the same again."""
+    def _activations(self, group: int, fold: Fold) -> IntArray:
         rows, depth = fold.out_rows, fold.depth
         key = (group, rows.start, rows.stop, depth.start, depth.stop)
-        if key not in self._windows:
-            if self._window_elements > MOST_WINDOW_ELEMENTS:
-                self._windows, self._window_elements = {}, 0
-            self._windows[key] = self._step.gather.indices(group, rows, depth)
-            self._window_elements += self._windows[key].size
-        return self._windows[key]
+        codes = self._activation_reads.read(key, lambda: self._step.gather.indices(group, rows, depth))
+        return self._step.offset_activations(codes)
+
+    def _weights(self, group: int, fold: Fold) -> IntArray:
+        depth, cols = fold.depth, fold.out_cols
+        key = (group, depth.start, depth.stop, cols.start, cols.stop)
+        codes = self._weight_reads.read(key, lambda: (group, depth, cols))
+        return self._step.offset_weights(codes, group, cols)
 
     def requantize(self, group: int, fold: Fold) -> None:
         """Take the finished sums of a chain, as they are now, to be turned into output codes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from hwsim.network.gather import PADDING
 from hwsim.numerics.formats import IntArray
 
 BITS_PER_BYTE = 8
+ABSENT = np.iinfo(np.int32).min  # no code: operands have 17 bits at most
 
 
 def cycles_for(bits: int, bytes_per_cycle: int) -> int:
@@ -47,8 +50,10 @@ class Port:
 class ScratchpadData:
     """The codes of one tensor that are in a scratchpad now. Reading one that is not there is an error.
 
+    ``releases`` counts how often space was given back: as long as it stands, what has been read is there still.
+
     Args:
-        tensor: the codes as DRAM holds them.
+        tensor: the codes as DRAM holds them, of 31 bits at most.
         padding: the code that stands for index -1.
     """
 
@@ -56,10 +61,11 @@ class ScratchpadData:
         self._dram = tensor
         # one place behind the last element, which index -1 finds: the padding, always there
         places = tensor.size + 1
-        self._padded_codes, self._padded_copies = np.zeros(places, tensor.dtype), np.zeros(places, np.int32)
+        self._padded_codes, self._padded_copies = np.full(places, ABSENT, np.int32), np.zeros(places, np.int8)
         self._padded_codes[PADDING], self._padded_copies[PADDING] = padding, 1
         self._codes = self._padded_codes[:PADDING].reshape(tensor.shape)
-        self._copies = self._padded_copies[:PADDING].reshape(tensor.shape)
+        self._copies = self._padded_copies[:PADDING].reshape(tensor.shape)  # an element lies in two slots at most
+        self.releases = 0
 
     @classmethod
     def filled(cls, tensor: IntArray, padding: int = 0) -> ScratchpadData:
@@ -80,7 +86,8 @@ class ScratchpadData:
         """Give their space back."""
         place = self._elements(place)
         self._copies[place] -= 1
-        self._codes[place] *= self._copies[place] > 0
+        self._codes[place] = np.where(self._copies[place] > 0, self._codes[place], ABSENT)
+        self.releases += 1
 
     def read(self, place: Any) -> IntArray:
         """Return codes for an index of elements (-1 means padding), or for a slice.
@@ -88,11 +95,8 @@ class ScratchpadData:
         Raises:
             CheckFailedError: one of them is not in the scratchpad.
         """
-        if isinstance(place, np.ndarray):
-            codes, copies = self._padded_codes[place], self._padded_copies[place]
-        else:
-            codes, copies = self._codes[place].copy(), self._copies[place]
-        if copies.size and copies.min() <= 0:
+        codes = self._padded_codes.take(place) if isinstance(place, np.ndarray) else self._codes[place].copy()
+        if codes.size and codes.min() == ABSENT:
             raise CheckFailedError("the array reads operands that no transfer has brought into the scratchpad")
         return codes
 
@@ -103,3 +107,43 @@ class ScratchpadData:
             return place
         found = np.unique(place)
         return found[found != PADDING]
+
+
+class Reads:
+    """What folds read from a scratchpad, kept for folds that read the same again while nothing has been released.
+
+    Args:
+        held: the scratchpad.
+        most_elements: how many elements are kept at once, about.
+    """
+
+    def __init__(self, held: ScratchpadData, most_elements: int) -> None:
+        self._held, self._most_elements = held, most_elements
+        self._kept: dict[Hashable, _Read] = {}
+        self._elements = 0
+
+    def read(self, key: Hashable, place: Callable[[], Any]) -> IntArray:
+        """Return the codes at a place, which has the key; not to be written to.
+
+        Raises:
+            CheckFailedError: one of them is not in the scratchpad.
+        """
+        found = self._kept.get(key)
+        if found is not None and found.releases == self._held.releases:
+            return found.codes
+        where = place() if found is None else found.place
+        codes = self._held.read(where)
+        if self._elements > self._most_elements:
+            self._kept, self._elements = {}, 0
+        self._kept[key] = _Read(where, codes, self._held.releases)
+        self._elements += codes.size
+        return codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """The codes that were read at a place when so many releases had been."""
+
+    place: Any
+    codes: IntArray
+    releases: int
