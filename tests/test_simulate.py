@@ -11,7 +11,7 @@ import pytest
 import hwsim
 from hwsim.array.engine import Engine
 from hwsim.array.functional import FunctionalEngine
-from hwsim.array.results import FoldResult
+from hwsim.array.results import FoldsResult
 from hwsim.array.stepped import SteppedEngine
 from hwsim.check import compare_engines
 from hwsim.config.load import load_arch
@@ -156,17 +156,18 @@ def test_integer_tensors_are_codes_by_name_with_the_sample_first() -> None:
 
 def wrong_fold(engine: type[Engine], monkeypatch: pytest.MonkeyPatch, index: int, part: str) -> None:
     """Make an engine wrong in one fold of every product: a sum, or a count of overflows."""
-    right = engine.run_fold
+    right = engine.run_folds
 
-    def run_fold(self: Engine, params: Any, fold: Any, *arguments: Any) -> FoldResult:
-        result = right(self, params, fold, *arguments)
-        if fold.index != index:
+    def run_folds(self: Engine, params: Any, folds: Any, *arguments: Any) -> FoldsResult:
+        result = right(self, params, folds, *arguments)
+        if all(fold.index != index for fold in folds):
             return result
         if part == "sums":
-            return replace(result, sums=result.sums + 4096)
-        return replace(result, overflows=replace(result.overflows, per_pe=result.overflows.per_pe + 1))
+            wrong = [sums + 4096 * (fold.index == index) for fold, sums in zip(folds, result.sums, strict=True)]
+            return replace(result, sums=wrong)
+        return replace(result, per_pe=result.per_pe + 1)
 
-    monkeypatch.setattr(engine, "run_fold", run_fold)
+    monkeypatch.setattr(engine, "run_folds", run_folds)
 
 
 def test_a_wrong_sum_on_the_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import ArrayParams, Dataflow, GemmShape
-from hwsim.array.results import FoldResult, GemmResult, Overflows
+from hwsim.array.results import FoldResult, FoldsResult, GemmResult, Overflows
 from hwsim.errors import AccumulatorOverflowError, ConfigError
 from hwsim.numerics.formats import IntArray
 
@@ -44,6 +45,20 @@ class Engine(ABC):
     """Computes matrix products as the array would: same sums, same overflow events, same counts in all engines."""
 
     name: str
+    threads = 0
+    """Threads for folds that run while their caller goes on; 0: it waits for each."""
+
+    def run_folds(
+        self,
+        params: ArrayParams,
+        folds: Sequence[Fold],
+        timing: FoldTiming,
+        operands: Sequence[FoldOperands],
+        max_events: int | None,
+    ) -> FoldsResult:
+        """Run folds that do not depend on each other; ``max_events`` are kept of each."""
+        pairs = zip(folds, operands, strict=True)
+        return FoldsResult.together([self.run_fold(params, one, timing, its, max_events) for one, its in pairs])
 
     def run_fold(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,29 @@ class FoldResult:
         """The result of the transposed fold."""
         overflows = replace(self.overflows, per_output=self.overflows.per_output.T)
         return FoldResult(self.sums.T, overflows, swap_operands(self.counts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldsResult:
+    """Folds that ran together: ``sums`` and kept ``events`` of each, ``per_pe`` and ``counts`` of all."""
+
+    sums: list[IntArray]
+    events: list[IntArray]
+    per_pe: IntArray
+    counts: Counts
+
+    @classmethod
+    def together(cls, results: Sequence[FoldResult]) -> FoldsResult:
+        """Put the results of single folds together."""
+        counts = Counts()
+        for one in results:
+            counts.update(one.counts)
+        return cls(
+            [one.sums for one in results],
+            [one.overflows.events for one in results],
+            np.sum([one.overflows.per_pe for one in results], axis=0),
+            counts,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

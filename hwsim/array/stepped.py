@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from hwsim.array.dataflows import rules
 from hwsim.array.engine import Engine, FoldOperands, contiguous, is_all_zero, register_dtype
 from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import ArrayParams, Dataflow, GemmShape
-from hwsim.array.results import FoldResult, GemmResult, Overflows, sort_events
+from hwsim.array.results import FoldResult, FoldsResult, GemmResult, Overflows, sort_events
 from hwsim.counts import Counts
 from hwsim.numerics.formats import IntArray
 
@@ -31,7 +31,7 @@ class SteppedEngine(Engine):
     name = "stepped"
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or os.cpu_count() or 1
+        self.threads = threads or os.cpu_count() or 1
 
     def _run_fold(
         self,
@@ -48,6 +48,28 @@ class SteppedEngine(Engine):
         if wanted > room:  # more events than the buffer: step again, now that their number is known
             result, found = step(params, fold, operands, wanted)
         result.overflows.events[:, 0] += fold.index * timing.interval
+        return result
+
+    def run_folds(
+        self,
+        params: ArrayParams,
+        folds: Sequence[Fold],
+        timing: FoldTiming,
+        operands: Sequence[FoldOperands],
+        max_events: int | None,
+    ) -> FoldsResult:
+        """Run folds that do not depend on each other: output-stationary ones of one shape in one compiled loop."""
+        shapes = {(one.activations.shape, one.weights.shape) for one in operands}
+        if params.dataflow is not Dataflow.OUTPUT_STATIONARY or len(shapes) > 1:
+            return super().run_folds(params, folds, timing, operands, max_events)
+        room = FIRST_EVENT_BUFFER if max_events is None else min(max_events, FIRST_EVENT_BUFFER)
+        result, found = _step_output_stationary_folds(params, operands, room)
+        for place, (fold, count) in enumerate(zip(folds, found, strict=True)):
+            if count > room and (max_events is None or max_events > room):  # step again, with room for all of them
+                again = self.run_fold(params, fold, timing, operands[place], max_events)
+                result.events[place] = again.overflows.events
+            elif count:
+                result.events[place][:, 0] += fold.index * timing.interval
         return result
 
     def _gemm(self, params: ArrayParams, shape: GemmShape, operands: FoldOperands, max_events: int) -> GemmResult:
@@ -69,10 +91,10 @@ class SteppedEngine(Engine):
 
     def _finish(self, run: _ChainRunner, chains: list[list[Fold]]) -> Iterator[FoldResult]:
         """Yield each chain's result in order."""
-        if len(chains) == 1 or self._threads == 1:
+        if len(chains) == 1 or self.threads == 1:
             yield from map(run, chains)
             return
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             yield from pool.map(run, chains)
 
 
@@ -178,6 +200,59 @@ def _step_output_stationary(
     sums = drained[: used[0], : used[1]].astype(np.int64)
     overflows = Overflows(events[:found], max(found - room, 0), per_pe, per_pe[: used[0], : used[1]].copy())
     return FoldResult(sums, overflows, _counts(tally)), found
+
+
+def _step_output_stationary_folds(
+    params: ArrayParams, operands: Sequence[FoldOperands], room: int
+) -> tuple[FoldsResult, list[int]]:
+    """Step folds of one shape, keeping up to ``room`` events of each (cycles from its start); return their numbers."""
+    from hwsim.array.kernels import stepped as kernels
+
+    dtype = register_dtype(params)
+    activations, activation_places = _pieces([one.activations for one in operands], dtype)
+    weights, weight_places = _pieces([one.weights for one in operands], dtype)
+    drained = np.zeros((len(operands), params.rows, params.cols), dtype)
+    per_pe = np.zeros((len(operands), params.rows + 1, params.cols), np.int64)
+    events = np.empty((len(operands), room, 3), np.int64)
+    found = np.zeros(len(operands), np.int64)
+    tally = np.zeros(kernels.TALLIES, np.int64)
+    kernels.step_output_stationary_folds(
+        activations,
+        weights,
+        np.stack([activation_places, weight_places], axis=1),
+        _starts(params, operands),
+        dtype(params.accumulator.min),
+        dtype(params.accumulator.max),
+        params.overflow == "saturate",
+        drained,
+        per_pe,
+        events,
+        found,
+        tally,
+    )
+    used_rows, used_cols = activations.shape[1], weights.shape[2]
+    sums = list(drained[:, :used_rows, :used_cols])
+    kept = [one[:count].copy() for one, count in zip(events, found, strict=True)]
+    return FoldsResult(sums, kept, per_pe.sum(axis=0), _counts(tally)), found.tolist()
+
+
+def _pieces(operands: Sequence[IntArray], dtype: Any) -> tuple[Any, IntArray]:
+    """Stack what differs, and return also the place of each operand in the stack."""
+    places: dict[int, int] = {}
+    which = [places.setdefault(id(one), len(places)) for one in operands]
+    distinct = {id(one): one for one in operands}
+    return np.stack([distinct[one] for one in places]).astype(dtype, copy=False), np.asarray(which)
+
+
+def _starts(params: ArrayParams, operands: Sequence[FoldOperands]) -> Any:
+    """Return what the sums of the whole array start from, for each fold; for none of them if all are zero."""
+    dtype = register_dtype(params)
+    if all(is_all_zero(one.initial) for one in operands):
+        return np.zeros((0, params.rows, params.cols), dtype)
+    starts = np.zeros((len(operands), params.rows, params.cols), dtype)
+    for start, one in zip(starts, operands, strict=True):
+        start[: one.initial.shape[0], : one.initial.shape[1]] = one.initial
+    return starts
 
 
 def _step_weight_stationary(

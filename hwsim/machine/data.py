@@ -14,6 +14,7 @@ from hwsim.array.results import sort_events
 from hwsim.counts import Counts
 from hwsim.execute.integer import overflow_error, preload
 from hwsim.machine.memory import Reads, ScratchpadData
+from hwsim.machine.stepping import FoldQueue, FoldWork
 from hwsim.mapping.plan import ProductPlan
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
@@ -45,9 +46,7 @@ class ProductData:
         assert isinstance(params, ArrayParams)  # noqa: S101
         shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
         self.activations, self.weights = held.activations, held.weights
-        self.per_pe = np.zeros((plan.params.rows + 1, plan.params.cols), np.int64)
-        self.counts = Counts()
-        self._plan, self._engine, self._max_events = plan, engine, max_events
+        self._plan, self._max_events = plan, max_events
         self._step, self._params = step, params
         self._starts = [preload(step, params, group)[0] for group in range(step.groups)]
         self._accumulators = np.zeros(shape, np.int64)
@@ -55,6 +54,7 @@ class ProductData:
         self._events = np.zeros((0, 3), np.int64)
         self._drained, self._drained_row_sums = np.zeros(shape, np.int64), np.zeros(shape[:2], np.int64)
         self._requantized = np.zeros(shape, np.bool_)
+        self._queue = FoldQueue(engine, params, plan.timing, max_events, self._take)
         self._activation_reads = Reads(self.activations, MOST_KEPT_ELEMENTS)
         self._weight_reads = Reads(self.weights, MOST_KEPT_ELEMENTS)
 
@@ -63,13 +63,15 @@ class ProductData:
         activations, weights = self._activations(group, fold), self._weights(group, fold)
         place = (group, fold.out_rows, fold.out_cols)
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
-        result = self._engine.run_fold(self._params, fold, self._plan.timing, operands, self._max_events)
-        self._accumulators[place] = result.sums
-        if fold.out_cols.start == self._plan.region.out_cols.start:  # the row-sum unit listens to the first columns
-            self._row_sums[group, fold.out_rows] += activations.sum(axis=1)
-        self.per_pe += result.overflows.per_pe
-        self.counts.update(result.counts)
-        self._keep(result.overflows.events, group, fold)
+        self._queue.add(FoldWork(group, fold, operands))
+
+    def _take(self, work: FoldWork, sums: IntArray, events: IntArray) -> None:
+        """Put a fold's sums into the accumulators, and what the row-sum unit heard of it into that unit's."""
+        group, fold = work.group, work.fold
+        self._accumulators[group, fold.out_rows, fold.out_cols] = sums
+        if self._step.adds_row_sums and fold.out_cols.start == self._plan.region.out_cols.start:  # the first columns
+            self._row_sums[group, fold.out_rows] += work.operands.activations.sum(axis=1)
+        self._keep(events, group, fold)
 
     def _activations(self, group: int, fold: Fold) -> IntArray:
         rows, depth = fold.out_rows, fold.depth
@@ -85,10 +87,23 @@ class ProductData:
 
     def requantize(self, group: int, fold: Fold) -> None:
         """Take the finished sums of a chain, as they are now, to be turned into output codes."""
+        self._queue.then(lambda: self._drain(group, fold))
+
+    def _drain(self, group: int, fold: Fold) -> None:
         place = (group, fold.out_rows, fold.out_cols)
         self._drained[place] = self._accumulators[place]
         self._drained_row_sums[place[:2]] = self._row_sums[place[:2]]
         self._requantized[place] = True
+
+    @property
+    def per_pe(self) -> IntArray:
+        """Overflow events by row and column, (rows + 1, cols)."""
+        return self._queue.per_pe
+
+    @property
+    def counts(self) -> Counts:
+        """What the engine counted."""
+        return self._queue.counts
 
     @property
     def output(self) -> IntArray:
@@ -96,6 +111,7 @@ class ProductData:
 
         All are transformed at once, which is faster than block after block and the same integer by integer.
         """
+        self._queue.settle()
         rows, columns = self._plan.region.out_rows, self._plan.region.out_cols
         found = np.zeros_like(self._drained)
         for group in range(self._step.groups):
@@ -107,6 +123,7 @@ class ProductData:
     @property
     def events(self) -> IntArray:
         """The kept events (cycle, row, col), counted from the first cycle of the first group."""
+        self._queue.settle()
         return sort_events(self._events)[: self._max_events]
 
     def _keep(self, events: IntArray, group: int, fold: Fold) -> None:

@@ -95,7 +95,8 @@ class ScratchpadData:
         Raises:
             CheckFailedError: one of them is not in the scratchpad.
         """
-        codes = self._padded_codes.take(place) if isinstance(place, np.ndarray) else self._codes[place].copy()
+        is_index = isinstance(place, np.ndarray)
+        codes: Any = self._padded_codes.take(place) if is_index else self._codes[place].copy()
         if codes.size and codes.min() == ABSENT:
             raise CheckFailedError("the array reads operands that no transfer has brought into the scratchpad")
         return codes

@@ -14,7 +14,7 @@ from hwsim.array.dataflows import rules
 from hwsim.array.engine import Engine, FoldOperands
 from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import Dataflow, GemmShape, array_params
-from hwsim.array.results import FoldResult, GemmResult, Overflows
+from hwsim.array.results import FoldResult, FoldsResult, GemmResult, Overflows
 from hwsim.array.stepped import FIRST_EVENT_BUFFER, SteppedEngine
 
 ENGINES = [SteppedEngine(threads=1), FunctionalEngine()]
@@ -100,6 +100,35 @@ def test_both_engines_run_the_same_folds(seed: int) -> None:
             assert left.counts == right.counts, product
 
 
+def run_folds_together(engine: Engine, product: Product) -> tuple[FoldsResult, FoldsResult]:
+    """Run folds that start sums together, and put together what they give alone; some share an operand."""
+    params, shape = product.params, GemmShape(*product.activations.shape, product.weights.shape[1])
+    timing = rules(params.dataflow).timing(shape, params)
+    folds = [fold for fold in rules(params.dataflow).folds(shape, params) if fold.first_in_chain]
+    rows: dict[int, np.ndarray] = {}
+    operands = []
+    for fold in folds:
+        start = product.initial[fold.out_rows, fold.out_cols]
+        activations = rows.setdefault(fold.out_rows.start, product.activations[fold.out_rows, fold.depth])
+        operands.append(FoldOperands(activations, product.weights[fold.depth, fold.out_cols], start, start))
+    pairs = zip(folds, operands, strict=True)
+    alone = [engine.run_fold(params, fold, timing, its, product.max_events) for fold, its in pairs]
+    return engine.run_folds(params, folds, timing, operands, product.max_events), FoldsResult.together(alone)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["stepped", "functional"])
+def test_folds_that_run_together_give_what_each_gives_alone(engine: Engine) -> None:
+    several = 0
+    for product in random_products(3500, 80):
+        together, alone = run_folds_together(engine, product)
+        for left, right in ((together.sums, alone.sums), (together.events, alone.events)):
+            assert all(np.array_equal(*pair) for pair in zip(left, right, strict=True)), product
+        assert np.array_equal(together.per_pe, alone.per_pe), product
+        assert together.counts == alone.counts, product
+        several += len(together.sums) > 1
+    assert several > 20
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=["stepped", "functional"])
 def test_the_folds_make_up_the_product(engine: Engine) -> None:
     for limited in random_products(4000, 60):
@@ -115,11 +144,13 @@ def test_the_folds_make_up_the_product(engine: Engine) -> None:
 def test_each_kernel_is_compiled_for_two_register_widths() -> None:
     from hwsim.array.kernels import functional, stepped
 
-    for product in random_products(4500, 60):
+    for product in random_products(4500, 150):
         for engine in ENGINES:
             engine.gemm(*product.arguments)
+            run_folds_together(engine, product)
     for kernel in (
         stepped.step_output_stationary,
+        stepped.step_output_stationary_folds,
         stepped.step_weight_stationary,
         functional.sum_output_stationary,
         functional.sum_weight_stationary,

@@ -156,6 +156,30 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
 
 
 @kernel
+def step_output_stationary_folds(
+    activations, weights, which, initial, low, high, saturate, drained, pe_overflows, events, found, tally
+):
+    """Step output-stationary folds of one shape, one after the other.
+
+    Args:
+        activations: (pieces, rows used, depth); weights: (pieces, depth, cols used).
+        which: (folds, 2), the piece of activations and that of weights that each fold works on.
+        initial: (folds, rows, cols), what the sums start from; no folds: zeros.
+        low, high, saturate: the accumulator's range and what it does outside.
+        drained: (folds, rows, cols), takes the sums.
+        pe_overflows: (folds, rows + 1, cols), counts are added.
+        events: (folds, room, 3), takes each fold's events; found: (folds,), takes how many there were.
+        tally: see the module.
+    """
+    zeros = np.zeros(drained.shape[1:], drained.dtype)
+    for n in range(which.shape[0]):
+        found[n] = step_output_stationary(
+            activations[which[n, 0]], weights[which[n, 1]], initial[n] if initial.shape[0] else zeros, low, high,
+            saturate, drained[n], pe_overflows[n], events[n], tally,
+        )  # fmt: skip
+
+
+@kernel
 def drain(registers, rows_used, cols_used, drained, tally):
     """Shift the sums down and out, bottom row first, one row a cycle."""
     rows, cols = drained.shape
