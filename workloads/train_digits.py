@@ -17,7 +17,7 @@ import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ LABEL_SMOOTHING = 0.05
 MAX_ROTATION_RADIANS = math.radians(10)
 MAX_ZOOM = 0.1
 MAX_SHIFT_PIXELS = 0.75
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,16 @@ def split_digits() -> Digits:
 
 
 def trained_network(workload: dict[str, Any], digits: Digits, seed: int) -> nn.Sequential:
+    """Builds a network from random weights of a seed and trains it."""
+    torch.manual_seed(seed)
+    return trained(build_network(workload, digits.train_images[:1]), digits)
+
+
+def trained(network: Network, digits: Digits) -> Network:
     """Trains by AdamW on augmented images, in evaluation mode when returned.
 
     Weight decay and smoothed labels keep the weights free of outliers, which would coarsen an integer grid.
     """
-    torch.manual_seed(seed)
-    network = build_network(workload, digits.train_images[:1])
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = EPOCHS * math.ceil(len(digits.train_images) / BATCH_SAMPLES)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps)

@@ -16,6 +16,7 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError, UnsupportedError, did_you_mean
 from hwsim.execute.floating import float_values
 from hwsim.execute.integer import preload, run_integer
+from hwsim.network.activation_products import bound
 from hwsim.network.gather import PADDING
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
@@ -83,12 +84,12 @@ class _Work:
     """One layer and one sample."""
 
     def __init__(self, compiled: Compiled, step: MatmulStep, one: Samples) -> None:
-        self.step = step
         self._compiled, self._one = compiled, one
         self._params = compiled.params[step.name]
         self._operator = next(found for found in compiled.network.operators if found.name == step.name)
         codes = compiled.codes(one.inputs)
         run = run_integer(compiled.steps, compiled.params, codes, keep=[*step.inputs, step.output])
+        self.step = bound(step, [run.values[name][0] for name in step.inputs])
         self._input, self._output = run.values[step.inputs[0]], run.values[step.output][0]
 
     def explanation(self, spec: ArchSpec, place: int, sample: int) -> Explanation:

@@ -13,6 +13,7 @@ from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.execute.integer import run_integer
 from hwsim.metrics.guard_bits import accumulator_bits_needed, guard_bits_that_suffice
+from hwsim.network.activation_products import ActivationMatmulStep
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.samples import Samples
@@ -28,7 +29,7 @@ class LayerGuardBits:
     ``data_guard_bits`` is exact: the fewest with which no add overflows on the samples, all layers before it being
     exact; with one less, adds do. ``weight_guard_bits`` suffices for these weights and all activations of their
     width, in every order of the adds, ``depth_guard_bits`` for all operands of their widths. Both are None where a
-    preloaded bias is part of the sums.
+    preloaded bias is part of the sums, the first also where another activation takes the place of weights.
     """
 
     layer: str
@@ -63,11 +64,21 @@ def sums_of_layers(compiled: Compiled, chosen: Samples) -> dict[str, Extremes]:
     ample = {name: replace(params, accumulator=AMPLE, overflow="wrap") for name, params in compiled.params.items()}
     found = {step.name: Extremes() for step in products}
     for codes in _chunks(compiled, compiled.codes(chosen.inputs)):
-        inputs = run_integer(compiled.steps, ample, codes, keep=sorted({step.inputs[0] for step in products})).values
+        read = sorted({name for step in products for name in step.inputs})
+        inputs = run_integer(compiled.steps, ample, codes, keep=read).values
         for step in products:
-            sums = step_extremes(step, ample[step.name], inputs[step.inputs[0]])
-            found[step.name] = found[step.name].widened(sums)
+            for one, operands in _bound(step, [inputs[name] for name in step.inputs]):
+                found[step.name] = found[step.name].widened(step_extremes(one, ample[step.name], operands))
     return found
+
+
+def _bound(step: MatmulStep, codes: list[IntArray]) -> Iterator[tuple[MatmulStep, IntArray]]:
+    """Yield a product by weights with all samples, or one by another activation with each of them."""
+    if not isinstance(step, ActivationMatmulStep):
+        yield step, codes[0]
+        return
+    for first, second in zip(*codes, strict=True):
+        yield step.bind(second), first[np.newaxis]
 
 
 def step_extremes(step: MatmulStep, params: ArrayParams, codes: IntArray) -> Extremes:
@@ -110,8 +121,11 @@ def _layer(step: MatmulStep, sums: Extremes, operand_bits: int) -> LayerGuardBit
 
 
 def accumulator_bits_of_weights(step: MatmulStep) -> int | None:
-    """Return the bits that hold every sum of these weights in any order; None where a bias is preloaded."""
-    if step.bias_mode == "preload":
+    """Return the bits that hold every sum of these weights in any order.
+
+    None where a bias is preloaded, or an activation takes the weights' place.
+    """
+    if step.bias_mode == "preload" or isinstance(step, ActivationMatmulStep):
         return None
     offset = step.activation_zero_point if step.zero_point == "operand" else 0
     low, high = step.activation_format.min - offset, step.activation_format.max - offset

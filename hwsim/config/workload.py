@@ -32,8 +32,6 @@ class LayerSpec(Spec):
 
     reads: ClassVar[int] = 1
     """How many tensors the layer reads."""
-    has_float_form: ClassVar[bool] = True
-    """Whether the layer can be computed in floating point, and so be in a network with arrays."""
 
 
 class DenseSpec(LayerSpec):
@@ -112,15 +110,11 @@ class AvgPool2dSpec(PoolSpec):
 
     type: Literal["avg_pool2d"] = Field(description="The mean of each window")
 
-    has_float_form: ClassVar[bool] = False
-
 
 class GlobalAvgPoolSpec(LayerSpec):
     """The mean of each channel."""
 
     type: Literal["global_avg_pool"] = Field(description="The mean of each channel of (height, width, channels)")
-
-    has_float_form: ClassVar[bool] = False
 
 
 class AddSpec(LayerSpec):
@@ -129,7 +123,6 @@ class AddSpec(LayerSpec):
     type: Literal["add"] = Field(description="The sum of two tensors")
 
     reads: ClassVar[int] = 2
-    has_float_form: ClassVar[bool] = False
 
 
 class MatmulSpec(LayerSpec):
@@ -142,9 +135,15 @@ class MatmulSpec(LayerSpec):
     transpose: bool = Field(
         default=False, description="Whether the second tensor is (columns, heads x depth), as keys in attention are"
     )
+    scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        description="What the products are multiplied by, as part of their requantization: 1 over the square root of "
+        "the depth in attention",
+    )
 
     reads: ClassVar[int] = 2
-    has_float_form: ClassVar[bool] = False
 
 
 class SoftmaxSpec(LayerSpec):
@@ -153,21 +152,41 @@ class SoftmaxSpec(LayerSpec):
     type: Literal["softmax"] = Field(description="exp(x) over its sum along the last axis, or equal parts of it")
     heads: Size = Field(default=1, description="Equal parts of the last axis, each with a sum of its own")
 
-    has_float_form: ClassVar[bool] = False
-
 
 class LayerNormSpec(LayerSpec):
     """Each row brought to mean 0 and variance 1, then scaled and shifted by channel."""
 
-    type: Literal["layer_norm"] = Field(description="Each row normalized, then scaled and shifted by channel")
-
-    has_float_form: ClassVar[bool] = False
+    type: Literal["layer_norm"] = Field(
+        description="Each row normalized, then scaled and shifted by channel; its arrays are gamma and beta (channels)"
+    )
+    epsilon: float = Field(default=1e-5, gt=0, le=1, description="Added to the variance before its square root")
 
 
 class GeluSpec(LayerSpec):
     """x times the normal distribution function of x."""
 
     type: Literal["gelu"] = Field(description="x times the normal distribution function of x")
+    approximate: Literal["none", "tanh"] = Field(
+        default="none",
+        description="none: by the error function; tanh: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³)))",
+    )
+
+
+class TransposeSpec(LayerSpec):
+    """The axes in another order."""
+
+    type: Literal["transpose"] = Field(description="The axes in another order")
+    order: Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], ListInput, Field(min_length=1, max_length=4)] = (
+        Field(description="For each axis of the output the axis of the input, from 0")
+    )
+
+
+class PositionEmbeddingSpec(LayerSpec):
+    """A learned array that is added, so that rows at different places differ."""
+
+    type: Literal["position_embedding"] = Field(
+        description="A learned array of the input's shape that is added to it; its array is embedding"
+    )
 
 
 class FlattenSpec(LayerSpec):
@@ -224,7 +243,9 @@ AnyLayer = Annotated[
     | AddSpec
     | MatmulSpec
     | SoftmaxSpec
-    | LayerNormSpec,
+    | LayerNormSpec
+    | TransposeSpec
+    | PositionEmbeddingSpec,
     Field(discriminator="type"),
 ]
 
@@ -292,9 +313,6 @@ class WorkloadSpec(Spec):
         for index, layer in enumerate(self.layers):
             yield from _wrong_inputs(index, layer, known)
             known.append(layer.name)
-            if self.arrays is not None and not layer.has_float_form:
-                text = f"{layer.type} has no values in floating point; allowed: in a workload without arrays"
-                yield Conflict(("layers", index, "type"), text, others=(("arrays",),))
         if self.arrays is None and self.data is not None:
             yield Conflict(("data",), "names arrays, and there is no file of arrays", others=(("arrays",),))
 

@@ -183,6 +183,7 @@ ACTION_ENERGIES: dict[Action, ActionEnergy] = {
     ("requantizer", "add"): _accumulator_add,
     ("requantizer", "shift"): _requantizer_shift,
     ("requantizer", "row_sum_add"): _accumulator_add,
+    ("requantizer", "column_sum_add"): _accumulator_add,
     ("activation_lut", "lookup"): _lut_lookup,
     ("vector_unit", "compare"): _activation_compare,
     ("vector_unit", "add"): _accumulator_add,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hwsim.array.batch import run_batch
-from hwsim.array.functional import FunctionalEngine
+from hwsim.array.functional import EXACT_FLOAT64, FunctionalEngine
 from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
+from hwsim.network.activation_products import ActivationMatmulStep
 from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
 from hwsim.numerics.formats import IntArray
 
@@ -109,10 +111,42 @@ def _largest_operand(steps: Sequence[Step]) -> int:
 def _run_step(
     step: Step, params: Mapping[str, ArrayParams], codes: list[IntArray], run: IntegerRun, chunk: _Chunk
 ) -> IntArray:
+    if isinstance(step, ActivationMatmulStep):
+        return _run_by_sample(step, params[step.name], codes, run.overflows[step.name], chunk.max_events)
     if isinstance(step, MatmulStep):
         return _run_matmul(step, params[step.name], codes[0], run.overflows[step.name], chunk.max_events)
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (the only other kind)
     return np.broadcast_to(step.compute(*codes), (chunk.samples, step.outputs))
+
+
+def _run_by_sample(
+    step: ActivationMatmulStep, params: ArrayParams, codes: list[IntArray], overflow: LayerOverflow, max_events: int
+) -> IntArray:
+    """Run a product whose samples have weights of their own: all at once where no add can overflow."""
+    if _never_overflows(step, params):
+        return _exact_products(step, *codes)
+    outputs = [
+        _run_matmul(step.bind(second), params, first[np.newaxis], overflow, 0 if number else max_events)
+        for number, (first, second) in enumerate(zip(*codes, strict=True))
+    ]
+    return np.concatenate(outputs)
+
+
+def _never_overflows(step: MatmulStep, params: ArrayParams) -> bool:
+    """Tell whether sums of so many products of the largest operands fit the accumulator, and a float64's mantissa."""
+    reach = step.shape.depth * math.prod(max(-word.min, word.max) for word in step.operand_formats)
+    return reach <= min(params.accumulator.max, EXACT_FLOAT64)
+
+
+def _exact_products(step: ActivationMatmulStep, first: IntArray, second: IntArray) -> IntArray:
+    outputs, columns = [], slice(0, step.shape.out_cols)
+    for group in range(step.groups):
+        rows, weights = step.activation_operands(first, group), step.sample_weights(second, group)
+        operands = step.offset_weights(weights, group, columns)
+        sums = np.matmul(rows.astype(np.float64), operands.astype(np.float64)).astype(np.int64)
+        sums += step.sample_constants(weights)[:, np.newaxis]
+        outputs.append(step.requantize(sums, rows.sum(axis=2), group, columns))
+    return np.concatenate(outputs, axis=2).reshape(len(first), -1)
 
 
 def _run_matmul(

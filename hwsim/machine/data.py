@@ -24,8 +24,12 @@ MOST_KEPT_ELEMENTS = 1 << 22  # operands that are kept, with their places, for f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """Operands of a product in their scratchpads, with what lies there already and what is still to come."""
+    """A product with its operands in their scratchpads, with what lies there already and what is still to come.
 
+    ``step`` is the product for the sample that is run.
+    """
+
+    step: MatmulStep
     activations: ScratchpadData
     weights: ScratchpadData
 
@@ -41,9 +45,8 @@ class ProductData:
     """
 
     def __init__(self, plan: ProductPlan, engine: Engine, held: Held, max_events: int) -> None:
-        step, params = plan.step, plan.params
-        assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
-        assert isinstance(params, ArrayParams)  # noqa: S101
+        step, params = held.step, plan.params
+        assert isinstance(params, ArrayParams)  # noqa: S101  (floats run without data)
         shape = (step.groups, step.shape.out_rows, step.shape.out_cols)
         self.activations, self.weights = held.activations, held.weights
         self._plan, self._max_events = plan, max_events

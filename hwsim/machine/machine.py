@@ -24,6 +24,7 @@ from hwsim.machine.tracing import Sink, Tracer
 from hwsim.machine.units import Units
 from hwsim.machine.vector import VectorRun
 from hwsim.mapping.plan import LayerPlan, ProductPlan
+from hwsim.network.activation_products import bound
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
@@ -123,15 +124,16 @@ class _Memories:
         """
         step = product.step
         assert isinstance(step, MatmulStep)  # noqa: S101  (floats run without data)
-        (codes,) = self.inputs(plan)
+        codes = self.inputs(plan)
+        step = bound(step, codes)
         padding = step.activation_zero_point
         on_chip = product.activations.residency == "on_chip"
-        activations = ScratchpadData.filled(codes, padding) if on_chip else ScratchpadData(codes, padding)
+        activations = ScratchpadData.filled(codes[0], padding) if on_chip else ScratchpadData(codes[0], padding)
         if product.weights.residency != "on_chip":
-            return Held(activations, ScratchpadData(step.weights))
+            return Held(step, activations, ScratchpadData(step.weights))
         if step.weight_name not in self.weights:
             raise CheckFailedError(f"layer {plan.name}: its weights are not in the scratchpad, as the plan says")
-        return Held(activations, self.weights[step.weight_name])
+        return Held(step, activations, self.weights[step.weight_name])
 
     def store(self, plan: LayerPlan, output: IntArray) -> None:
         """Write a layer's output, and forget what no later layer reads."""

@@ -116,7 +116,7 @@ class _Planner:
         weights = {
             chain.product.weight_name or chain.name: chain.product.weights.size * chain.product.weight_memory_bits
             for chain in self._chains
-            if chain.product is not None
+            if chain.product is not None and len(chain.inputs) == 1
         }
         stored = (set(self._makers) | set(self._readers)) - self._activations.names
         demand = sum(weights.values()) + sum(self._network.bits[name] for name in stored)

@@ -79,7 +79,7 @@ def lower_float(network: Network, operand: FloatFormat, accumulator: FloatFormat
     steps: list[Step] = []
     problems: list[str] = []
     for operator in network.operators:
-        if isinstance(operator, MatmulOperator):
+        if isinstance(operator, MatmulOperator) and operator.has_weights:
             steps.append(_product(operator, network, operand, accumulator))
         elif isinstance(operator, Flatten):
             steps.append(MoveStep(operator.name, operator.inputs, operator.output, _shape(network, operator.output)))

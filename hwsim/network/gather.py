@@ -74,6 +74,35 @@ class RowsGather(Gather):
         return int((rows.stop - rows.start) * (depth.stop - depth.start))
 
 
+@dataclass(frozen=True)
+class StridedGather(Gather):
+    """Element ``offsets[group] + row * row_stride + term * depth_stride``: matrices in a tensor of any order of axes.
+
+    Groups may share an offset; the elements of one group all differ.
+    """
+
+    offsets: tuple[int, ...]
+    out_rows: int
+    depth: int
+    row_stride: int
+    depth_stride: int
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """One for each offset."""
+        return len(self.offsets)
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Add the strides up."""
+        rows, depth = rows or self.all_rows, depth or self.all_depth
+        down = self.offsets[group] + np.arange(rows.start, rows.stop) * self.row_stride
+        return np.asarray(down[:, None] + np.arange(depth.start, depth.stop) * self.depth_stride)
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:  # noqa: ARG002
+        """All of them differ."""
+        return int((rows.stop - rows.start) * (depth.stop - depth.start))
+
+
 @dataclass(frozen=True, eq=False)
 class ExplicitGather(Gather):
     """A gather that is given as a table."""

@@ -33,10 +33,16 @@ def gelu(values: FloatArray) -> FloatArray:
     return values * np.asarray(halves).reshape(values.shape)
 
 
+def gelu_by_tanh(values: FloatArray) -> FloatArray:
+    """The same approximated by ``x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3)))`` (the same source)."""
+    return 0.5 * values * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (values + 0.044715 * values**3)))
+
+
 FUNCTIONS: dict[str, Function] = {
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "gelu": gelu,
+    "gelu_by_tanh": gelu_by_tanh,
     "exp": np.exp,
     "reciprocal_sqrt": lambda values: 1.0 / np.sqrt(values),
 }

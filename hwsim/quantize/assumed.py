@@ -20,6 +20,7 @@ from hwsim.network.operators.elementwise import LutFunction, Rectify
 from hwsim.network.operators.functions import Softmax
 from hwsim.network.operators.lstm import LstmStart
 from hwsim.network.operators.matmul import MatmulOperator
+from hwsim.network.operators.quantized import QuantizedOperator
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.lstm import StateGrids
 from hwsim.numerics.quantization import GridRule, Quantization
@@ -48,13 +49,17 @@ def assume_quantization(network: Network, spec: QuantizationSpec, *, weight_bits
     _refuse_groups(fused, spec)
     tensors = dict(fused.tensors)
     producers = {operator.output: operator for operator in fused.operators}
-    schemes = activation_schemes(fused, spec, activation_bits)
+    schemes = activation_schemes(fused, spec, weight_bits=weight_bits, activation_bits=activation_bits)
     homes = grid_homes(fused)
     grids = {name: _activation_grid(producers.get(home), schemes[name].grid) for name, home in homes.items()}
     states = {layer: StateGrids(grids[home], CELL_SCALE) for layer, home in state_homes(fused).items()}
     fused = replace(fused, operators=bind_lstms(fused, states, grids))
     for name, grid in grids.items():
         tensors[name] = replace(tensors[name], quantization=grid)
+    for operator in fused.operators:
+        if isinstance(operator, QuantizedOperator):
+            beside = {name: replace(tensors[name], quantization=grids[operator.output]) for name in operator.constants}
+            tensors |= beside
     of_weights = weight_schemes(fused, spec, weight_bits)
     for operator in products(fused):
         _quantize_constants(operator, tensors, of_weights[operator.layer].grid)

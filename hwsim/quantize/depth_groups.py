@@ -33,9 +33,11 @@ def split_depth(network: Network, spec: QuantizationSpec) -> Network:
     tensors, operators = dict(network.tensors), list[Operator]()
     problems: list[str] = []
     for operator in network.operators:
-        if not isinstance(operator, MatmulOperator) or spec.weights_of(operator.layer).granularity != "per_group":
+        if not _has_group_scales(operator, spec):
             operators.append(operator)
-        elif not _can_be_split(operator):
+            continue
+        assert isinstance(operator, MatmulOperator)  # noqa: S101  (only products have weights)
+        if not _can_be_split(operator):
             kind = "grouped convolution" if operator.groups > 1 else type(operator).__name__
             problems.append(
                 f"layer {operator.layer}: granularity per_group for a {kind}; allowed: per_tensor, per_channel"
@@ -59,6 +61,11 @@ def ungroup_depth(grouped: FloatArray, shape: Shape) -> FloatArray:
     """Return a weight of ``shape`` from what `group_depth` makes of it."""
     matrix = grouped.reshape(len(grouped), -1, shape[-1]).transpose(1, 0, 2).reshape(-1, shape[-1])
     return matrix[: int(np.prod(shape[:-1]))].reshape(shape)
+
+
+def _has_group_scales(operator: Operator, spec: QuantizationSpec) -> bool:
+    has_weights = isinstance(operator, MatmulOperator) and operator.has_weights
+    return has_weights and spec.weights_of(operator.layer).granularity == "per_group"
 
 
 def _can_be_split(operator: MatmulOperator) -> bool:

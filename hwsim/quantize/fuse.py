@@ -74,7 +74,7 @@ def _folded(before: Operator | None, operator: Operator, tensors: dict[str, Tens
         return None
     if isinstance(operator, Rectify):
         return replace(before, output=operator.output, activation=operator.activation)
-    if isinstance(operator, BatchNorm) and isinstance(before, MatmulOperator) and before.weight in before.constants:
+    if isinstance(operator, BatchNorm) and isinstance(before, MatmulOperator) and before.has_weights:
         return _fold_batch_norm(before, operator, tensors)
     return None
 

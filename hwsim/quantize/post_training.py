@@ -75,7 +75,7 @@ def quantize(
     for repair in repairs:
         fused = repair.before(fused)
     fused = split_depth(fused, spec)
-    schemes = activation_schemes(fused, spec, activation_bits)
+    schemes = activation_schemes(fused, spec, weight_bits=weight_bits, activation_bits=activation_bits)
     found = _activation_grids(fused, calibration, schemes)
     bound = replace(fused, operators=found.operators)
     tensors = {name: replace(one, quantization=found.grids.get(name)) for name, one in fused.tensors.items()}

@@ -45,6 +45,9 @@ def with_random_values(workload: Workload, spec: ArchSpec, seed: int) -> Workloa
 
 
 def _filled(random: np.random.Generator, tensor: Tensor) -> Tensor:
+    """Return codes, or reals round 1 for what stays real: the factors and shifts of a normalization."""
+    if tensor.quantization is None:
+        return replace(tensor, data=1.0 + random.uniform(-LARGEST_BIAS, LARGEST_BIAS, tensor.shape))
     grid = quantization_of(tensor)
     if grid.format != BIAS_FORMAT:
         return replace(tensor, data=_codes(random, grid.format, tensor.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hwsim.config.parts import Part
@@ -11,6 +11,7 @@ from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError, did_you_mean
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
+from hwsim.network.operators.attention import ActivationProduct
 from hwsim.network.operators.depth_groups import DepthSum
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.formats import IntFormat
@@ -47,8 +48,8 @@ def weight_schemes(network: Network, spec: QuantizationSpec, weight_bits: int) -
 
 
 def products(network: Network) -> list[MatmulOperator]:
-    """Return the matrix products of a network, in order."""
-    return [operator for operator in network.operators if isinstance(operator, MatmulOperator)]
+    """Return a network's matrix products by weights, in order."""
+    return [one for one in network.operators if isinstance(one, MatmulOperator) and one.has_weights]
 
 
 def _weight_scheme(layer: str, spec: QuantizationSpec, weight_bits: int) -> WeightScheme:
@@ -61,11 +62,14 @@ def _weight_scheme(layer: str, spec: QuantizationSpec, weight_bits: int) -> Weig
     return WeightScheme(grid, granularity, weights.calibrator, weights.codebook_entries)
 
 
-def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits: int) -> dict[str, ActivationScheme]:
+def activation_schemes(
+    network: Network, spec: QuantizationSpec, *, weight_bits: int, activation_bits: int
+) -> dict[str, ActivationScheme]:
     """Return the scheme of every activation tensor, as the layers that read it want it.
 
     Tensors that share one quantization (the input and output of a pooling) share one scheme; what no layer reads,
-    such as the network's output, has the general one.
+    such as the network's output, has the general one. What enters the array in place of weights has no more than
+    ``weight_bits``.
 
     Raises:
         ConfigError: layers that read one tensor want different schemes; one line for each tensor.
@@ -85,7 +89,16 @@ def activation_schemes(network: Network, spec: QuantizationSpec, activation_bits
     if problems:
         raise ConfigError(problems)
     general = activation_scheme("", spec, activation_bits)
-    return {tensor: next(iter(wanted[home].values())) if home in wanted else general for tensor, home in homes.items()}
+    chosen = {home: next(iter(wanted[home].values())) if home in wanted else general for home in homes.values()}
+    for home in {homes[one.weight] for one in network.operators if isinstance(one, ActivationProduct)}:
+        chosen[home] = _narrowed(chosen[home], weight_bits)
+    return {tensor: chosen[home] for tensor, home in homes.items()}
+
+
+def _narrowed(scheme: ActivationScheme, most_bits: int) -> ActivationScheme:
+    word = scheme.grid.format
+    narrow = replace(word, bits=min(word.bits, most_bits))
+    return replace(scheme, grid=replace(scheme.grid, format=narrow))
 
 
 def activation_scheme(layer: str, spec: QuantizationSpec, activation_bits: int) -> ActivationScheme:

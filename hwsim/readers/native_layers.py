@@ -18,22 +18,25 @@ from hwsim.config.workload import (
     LstmSpec,
     MatmulSpec,
     MaxPool2dSpec,
+    PositionEmbeddingSpec,
     Relu6Spec,
     ReluSpec,
     SigmoidSpec,
     SoftmaxSpec,
     TanhSpec,
+    TransposeSpec,
 )
 from hwsim.errors import ConfigError
 from hwsim.network.operator import Operator
 from hwsim.network.operators.arithmetic import Add, Mean, Pool2d
-from hwsim.network.operators.attention import ActivationMatmul, LayerNorm
+from hwsim.network.operators.attention import ActivationMatmul
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense, RowsDense
 from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction, MaxPool2d, Rectify
 from hwsim.network.operators.functions import Softmax
+from hwsim.network.operators.layer_norm import LayerNorm
 from hwsim.network.operators.lstm_unroll import Lstm
-from hwsim.network.operators.moves import Reshape
+from hwsim.network.operators.moves import Reshape, Transpose
 from hwsim.network.operators.windows import image
 from hwsim.network.tensor import Shape
 from hwsim.numerics.lstm import GATES
@@ -55,20 +58,20 @@ def build_layer(layer: AnyLayer, sources: Sequence[str], shapes: Sequence[Shape]
     inputs, shape = tuple(sources), shapes[0]
     if isinstance(layer, SoftmaxSpec):
         return _softmax(layer, inputs, shape)
-    if isinstance(layer, DenseSpec | Conv2dSpec | LstmSpec | BatchNormSpec):
+    if isinstance(layer, ConstantsSpec):
         return (_with_constants(layer, inputs, shape, enter),)
     if isinstance(layer, MaxPool2dSpec | AvgPool2dSpec | GlobalAvgPoolSpec):
         return (_pool(layer, inputs, shape),)
     if isinstance(layer, MatmulSpec):
-        weight = inputs[1]
-        return (
-            ActivationMatmul(layer.name, inputs, layer.name, weight, groups=layer.heads, transposed=layer.transpose),
-        )
+        return (_matmul(layer, inputs),)
     return (_elementwise(layer, inputs),)
 
 
+ConstantsSpec = DenseSpec | Conv2dSpec | LstmSpec | BatchNormSpec | LayerNormSpec | PositionEmbeddingSpec
+
+
 def _with_constants(
-    layer: DenseSpec | Conv2dSpec | LstmSpec | BatchNormSpec,
+    layer: ConstantsSpec,
     inputs: tuple[str, ...],
     shape: Shape,
     enter: EnterConstant,
@@ -79,6 +82,11 @@ def _with_constants(
         return _conv2d(layer, inputs, shape, enter)
     if isinstance(layer, LstmSpec):
         return _lstm(layer, inputs, shape, enter)
+    if isinstance(layer, LayerNormSpec):
+        gamma, beta = (enter(f"{layer.name}.{part}", shape[-1:]) for part in ("gamma", "beta"))
+        return LayerNorm(layer.name, inputs, layer.name, gamma, beta, layer.epsilon)
+    if isinstance(layer, PositionEmbeddingSpec):
+        return Add(layer.name, inputs, layer.name, (*inputs, enter(f"{layer.name}.embedding", shape)))
     return _batch_norm(layer, inputs, shape, enter)
 
 
@@ -92,7 +100,12 @@ def _pool(layer: MaxPool2dSpec | AvgPool2dSpec | GlobalAvgPoolSpec, inputs: tupl
     return Mean(name, inputs, name, inputs, axes=(0, 1))
 
 
-ElementwiseSpec = FlattenSpec | ReluSpec | Relu6Spec | SigmoidSpec | TanhSpec | GeluSpec | AddSpec | LayerNormSpec
+def _matmul(layer: MatmulSpec, inputs: tuple[str, ...]) -> ActivationMatmul:
+    ends = inputs, layer.name, inputs[1]
+    return ActivationMatmul(layer.name, *ends, groups=layer.heads, scale=layer.scale, transposed=layer.transpose)
+
+
+ElementwiseSpec = FlattenSpec | ReluSpec | Relu6Spec | SigmoidSpec | TanhSpec | GeluSpec | AddSpec | TransposeSpec
 
 
 def _elementwise(layer: ElementwiseSpec, inputs: tuple[str, ...]) -> Operator:
@@ -101,8 +114,10 @@ def _elementwise(layer: ElementwiseSpec, inputs: tuple[str, ...]) -> Operator:
         return Flatten(name, inputs, name)
     if isinstance(layer, AddSpec):
         return Add(name, inputs, name, inputs)
-    if isinstance(layer, LayerNormSpec):
-        return LayerNorm(name, inputs, name, inputs)
+    if isinstance(layer, TransposeSpec):
+        return Transpose(name, inputs, name, inputs, layer.order)
+    if isinstance(layer, GeluSpec):
+        return LutFunction(name, inputs, name, "gelu" if layer.approximate == "none" else "gelu_by_tanh")
     if isinstance(layer, ReluSpec | Relu6Spec):
         return Rectify(name, inputs, name, layer.type)
     return LutFunction(name, inputs, name, layer.type)

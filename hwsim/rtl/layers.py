@@ -13,6 +13,7 @@ from hwsim.compilation import Compiled, compile_workload, lowering_options
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError, did_you_mean
 from hwsim.execute.integer import run_integer
+from hwsim.network.activation_products import ActivationMatmulStep, bound
 from hwsim.network.operator import quantization_of
 from hwsim.network.steps import LutStep, MatmulStep
 from hwsim.numerics.formats import IntArray
@@ -77,9 +78,15 @@ def layer_products(spec: ArchSpec, chosen: Samples, layer: str | None = None) ->
     if problems:
         raise ConfigError(problems)
     codes = compiled.codes(chosen.part(slice(1)).inputs)
-    inputs = sorted({step.inputs[0] for step in steps} - set(codes))
+    inputs = sorted({name for step in steps for name in step.inputs} - set(codes))
     values = run_integer(compiled.steps, compiled.params, codes, keep=inputs).values | codes
-    return [one for step in steps for one in _groups(spec, compiled, step, values[step.inputs[0]])]
+    return [
+        one
+        for step in steps
+        for one in _groups(
+            spec, compiled, bound(step, [values[name][0] for name in step.inputs]), values[step.inputs[0]]
+        )
+    ]
 
 
 def _missing_units(step: MatmulStep) -> Iterator[str]:
@@ -92,6 +99,8 @@ def _missing_units(step: MatmulStep) -> Iterator[str]:
     if step.adds_row_sums:
         allowed = "symmetric weights, or array.zero_point: operand"
         yield f"layer {step.name}: the RTL has no row-sum unit; allowed: {allowed}"
+    if isinstance(step, ActivationMatmulStep) and step.adds_column_sums:
+        yield f"layer {step.name}: the RTL has no column-sum unit; allowed: array.zero_point: operand"
 
 
 def _groups(spec: ArchSpec, compiled: Compiled, step: MatmulStep, codes: IntArray) -> Iterator[LayerProduct]:

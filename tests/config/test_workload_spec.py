@@ -13,7 +13,7 @@ from hwsim.config import load_workload_spec
 HEAD = "schema_version: 1\narrays: net.npz\ninput_shape: [8, 8, 1]\n"
 TYPES = (
     "dense, conv2d, lstm, max_pool2d, flatten, relu, relu6, sigmoid, tanh, gelu, batch_norm, avg_pool2d, "
-    "global_avg_pool, add, matmul, softmax, layer_norm"
+    "global_avg_pool, add, matmul, softmax, layer_norm, transpose, position_embedding"
 )
 
 

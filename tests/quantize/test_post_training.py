@@ -104,7 +104,7 @@ def test_pooling_and_flattening_share_their_inputs_quantization(digits: Workload
 def test_activation_ranges_are_those_of_the_fused_network(digits: Workload) -> None:
     inputs = calibration_of(digits)
     fused = fuse(digits.network)
-    ranges = activation_ranges(fused, inputs, activation_schemes(fused, DEFAULT, 8))
+    ranges = activation_ranges(fused, inputs, activation_schemes(fused, DEFAULT, weight_bits=8, activation_bits=8))
     values = dict(float_values(digits.network, inputs))
     assert set(ranges) == {"input", "relu1", "pool1", "relu2", "pool2", "relu3", "flatten", "relu4", "logits"}
     for name, limits in ranges.items():

@@ -9,7 +9,7 @@ import pytest
 
 import hwsim
 from hwsim.config.load import load_arch
-from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.errors import ConfigError
 from hwsim.network.operator import quantization_of
 from hwsim.quantize.random_values import with_random_values
 from hwsim.readers.read import read_workload
@@ -110,15 +110,13 @@ def test_values_of_ones_own_stay() -> None:
         hwsim.run("edge16", "digits_mlp", random_values=0)
 
 
-def test_what_can_only_be_timed_is_listed(tmp_path: Path) -> None:
+def test_attention_and_normalization_are_computed(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(
         "schema_version: 1\ninput_shape: [4, 8]\nlayers:\n"
-        "  - {name: scores, type: matmul, inputs: [input, input], transpose: true}\n"
+        "  - {name: place, type: position_embedding}\n"
+        "  - {name: scores, type: matmul, inputs: [place, place], transpose: true}\n"
         "  - {name: norm, type: layer_norm}\n"
     )
-    with pytest.raises(UnsupportedError) as refused:
-        hwsim.run("edge16", tmp_path / "net.yaml", random_values=0)
-    assert str(refused.value).splitlines() == [
-        "layer scores: a product of two activations can be timed, not computed",
-        "layer norm: layer_norm can be timed, not computed",
-    ]
+    result = hwsim.run("edge16", tmp_path / "net.yaml", random_values=0)
+    assert result.samples == 1
+    assert [layer.layer for layer in result.layer_results] == ["place", "scores"]

@@ -120,7 +120,7 @@ def test_an_unknown_layer_type(folder: Path) -> None:
     assert problems(folder, LAYERS.replace("max_pool2d", "maxpool2d")) == [
         "mine/workload.yaml:9:24: layers[3].type: unknown value 'maxpool2d'; allowed: dense, conv2d, lstm, max_pool2d, "
         "flatten, relu, relu6, sigmoid, tanh, gelu, batch_norm, avg_pool2d, global_avg_pool, add, matmul, softmax, "
-        "layer_norm; did you mean 'max_pool2d'?"
+        "layer_norm, transpose, position_embedding; did you mean 'max_pool2d'?"
     ]
 
 

@@ -63,6 +63,11 @@ class MatmulOperator(Operator):
         """Weight, and bias if there is one."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether it multiplies by constants: else by another activation."""
+        return self.weight in self.constants
+
     def input_quantization(self, tensors: Mapping[str, Tensor]) -> Quantization:
         """Return how the elements that the product reads stand for reals: as the whole input does."""
         return quantization_of(tensors[self.input])

@@ -52,7 +52,7 @@ class BiasCorrection(Repair):
         for before, operator, forgotten in zip(real.operators, quantized.operators, last, strict=True):
             expected = _linear(real, before, exact, real.tensors)
             found = _linear(real, operator, coarse, _dequantized(operator, tensors))
-            if isinstance(operator, MatmulOperator):
+            if isinstance(operator, MatmulOperator) and operator.has_weights:
                 corrected = _corrected(operator, tensors, _channel_means(found - expected))
                 found = found + (_bias(corrected, tensors) - _bias(operator, quantized.tensors))
                 operators.append(corrected)
