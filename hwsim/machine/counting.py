@@ -28,7 +28,7 @@ def requantizer_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
     if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
         counts["accumulator_buffer", "write"] += outputs
     counts["accumulator_buffer", "read"] += outputs
-    counts.update(step.requantizer_counts(spec.requantizer.scheme, outputs, plan.region.rows * step.groups))
+    counts.update(step.requantizer_counts(spec.requantizer.scheme, plan.region.rows, plan.region.cols))
     return counts
 
 

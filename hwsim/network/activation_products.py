@@ -29,11 +29,11 @@ class ActivationMatmulStep(MatmulStep):
         """Whether a column-sum unit adds the data-dependent term ``-Z_x sum(w)``."""
         return self.zero_point == "folded" and self.activation_zero_point != 0
 
-    def requantizer_counts(self, scheme: str) -> Counts:
-        """As for other products, with the column-sum unit's adds: one for each element of the second operand."""
-        counts = super().requantizer_counts(scheme)
+    def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:
+        """As for other products, with the column-sum unit's adds: one for each weight."""
+        counts = super().requantizer_counts(scheme, rows, columns)
         if self.adds_column_sums:
-            counts["requantizer", "column_sum_add"] = self.weights.size
+            counts["requantizer", "column_sum_add"] = self.groups * self.shape.depth * columns
         return counts
 
     def sample_weights(self, codes: IntArray, group: int) -> IntArray:

@@ -39,9 +39,9 @@ class FloatMatmulStep(ProductStep):
     activation: TfliteActivation
     converted_to_infinity: int = 0
 
-    def requantizer_counts(self, scheme: str, outputs: int, row_sums: int) -> Counts:  # noqa: ARG002
+    def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:  # noqa: ARG002
         """An add an output where there is a bias; rounding to the operands' format is not counted."""
-        return Counts({("requantizer", "add"): outputs}) if self.bias is not None else Counts()
+        return Counts({("requantizer", "add"): self.groups * rows * columns}) if self.bias is not None else Counts()
 
     def activation_operands(self, values: Floats, group: int) -> Floats:
         """Return what streams into the array, (samples, out_rows, depth); padding is zero."""

@@ -90,13 +90,13 @@ class ProductStep(Step):
         return self.weight_index_bits or self.weight_format.bits
 
     @abstractmethod
-    def requantizer_counts(self, scheme: str, outputs: int, row_sums: int) -> Counts:
+    def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:
         """Return what the units behind an array do for some of the outputs of one sample.
 
         Args:
             scheme: of the requantization.
-            outputs: how many of them.
-            row_sums: of how many rows of activations they are made.
+            rows: how many of every group's rows.
+            columns: how many of every group's columns.
         """
 
 
@@ -141,13 +141,14 @@ class MatmulStep(ProductStep):
             weights = IntFormat(weights.bits + 1)
         return activations, weights
 
-    def requantizer_counts(self, scheme: str, outputs: int, row_sums: int) -> Counts:
+    def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:
         """A multiplication (but for a mere shift, or none), an add and a shift an output; the row-sum unit's adds."""
+        outputs = self.groups * rows * columns
         counts = Counts({("requantizer", action): outputs for action in ("multiply", "add", "shift")})
         if scheme == "power_of_two" or not self.requantizer.scheme.multiplies:
             del counts["requantizer", "multiply"]
         if self.adds_row_sums:
-            counts["requantizer", "row_sum_add"] = row_sums * self.shape.depth
+            counts["requantizer", "row_sum_add"] = self.groups * rows * self.shape.depth
         return counts
 
     def activation_operands(self, codes: IntArray, group: int) -> IntArray:

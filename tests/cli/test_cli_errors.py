@@ -31,7 +31,7 @@ def test_problems_of_architecture_and_workload_are_told_at_once(hwsim: Hwsim) ->
     assert outcome.err == (
         f"hwsim: no architecture 'egde16': neither a path nor a shipped name; {SHIPPED}; did you mean 'edge16'?\n"
         "hwsim: no workload 'digits_mpl': neither a path nor a shipped name; shipped: bert_base, digits_cnn, "
-        "digits_lstm, digits_mlp, gpt2, mobilenet_v2, resnet50; did you mean 'digits_mlp'?\n"
+        "digits_lstm, digits_mlp, digits_transformer, gpt2, mobilenet_v2, resnet50; did you mean 'digits_mlp'?\n"
     )
 
 

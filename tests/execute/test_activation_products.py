@@ -177,10 +177,10 @@ def test_both_units_of_sums_are_counted() -> None:
     tensors = {name: Tensor(name, shape, quantization=grids.get(name, grids["x"])) for name, shape in shapes.items()}
     operator = ActivationMatmul("layer", ("x", "w"), "y", "w", groups=2)
     folded, operand = (operator.lower(tensors, LoweringOptions(zero_point=way)) for way in ("folded", "operand"))
-    counts = folded.requantizer_counts("fixed_point")
+    counts = folded.requantizer_counts("fixed_point", 3, 5)
     assert counts["requantizer", "row_sum_add"] == 3 * 8
     assert counts["requantizer", "column_sum_add"] == 4 * 10
-    assert not {action for _, action in operand.requantizer_counts("fixed_point")} - {"multiply", "add", "shift"}
+    assert not {action for _, action in operand.requantizer_counts("fixed_point", 3, 5)} - {"multiply", "add", "shift"}
 
 
 @pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])

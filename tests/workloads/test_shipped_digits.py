@@ -1,5 +1,6 @@
 """The shipped digits networks, read and computed in plain NumPy: the files must make sense without hwsim."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 WORKLOADS = Path(__file__).parents[2] / "workloads"
-NAMES = ("digits_mlp", "digits_cnn", "digits_lstm")
+NAMES = ("digits_mlp", "digits_cnn", "digits_lstm", "digits_transformer")
 
 
 class ShippedWorkload:
@@ -25,10 +26,17 @@ class ShippedWorkload:
         return self.arrays[self.spec["data"][role]]
 
     def logits(self, inputs):
-        values = inputs
+        *_, (_, _, logits) = self.steps(inputs)
+        return logits
+
+    def steps(self, inputs):
+        """Each layer with the values that it reads first and what it makes of all."""
+        values, last = {"input": inputs}, "input"
         for layer in self.spec["layers"]:
-            values = LAYERS[layer["type"]](values, layer, self.parameters(layer["name"]))
-        return values
+            read = [values[name] for name in layer.get("inputs", [last])]
+            last = layer["name"]
+            values[last] = LAYERS[layer["type"]](*read, layer, self.parameters(last))
+            yield layer, read[0], values[last]
 
     def parameters(self, layer_name):
         prefix = layer_name + "."
@@ -36,12 +44,9 @@ class ShippedWorkload:
 
     def expected_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The key and shape of every parameter that the YAML asks for, from the shapes flowing through it."""
-        shape = tuple(self.spec["input_shape"])
-        for layer in self.spec["layers"]:
-            for parameter, parameter_shape in expected_parameters(layer, shape).items():
+        for layer, read, _ in self.steps(np.zeros((1, *self.spec["input_shape"]), np.float32)):
+            for parameter, parameter_shape in expected_parameters(layer, read.shape[1:]).items():
                 yield f"{layer['name']}.{parameter}", parameter_shape
-            blank = np.zeros((1, *shape), np.float32)
-            shape = LAYERS[layer["type"]](blank, layer, self.parameters(layer["name"])).shape[1:]
 
 
 def expected_parameters(layer, input_shape):
@@ -55,6 +60,10 @@ def expected_parameters(layer, input_shape):
             columns = 4 * layer["units"]
             weights = {"input_weight": (channels, columns), "recurrent_weight": (layer["units"], columns)}
             return weights | {"bias": (columns,)}
+        case "layer_norm":
+            return dict.fromkeys(["gamma", "beta"], (channels,))
+        case "position_embedding":
+            return {"embedding": input_shape}
         case "batch_norm":
             return dict.fromkeys(["gamma", "beta", "mean", "variance"], (channels,))
         case _:
@@ -108,6 +117,37 @@ def lstm(values, layer, parameters):
     return hidden
 
 
+def matmul(left, right, layer, parameters):
+    """Head by head, on equal parts of the last axes."""
+    lefts, rights = (np.split(one, layer["heads"], axis=2) for one in (left, right))
+    if layer.get("transpose", False):
+        rights = [one.swapaxes(1, 2) for one in rights]
+    products = [one @ other for one, other in zip(lefts, rights, strict=True)]
+    return layer.get("scale", 1.0) * np.concatenate(products, axis=2)
+
+
+def softmax(values, layer, parameters):
+    powers = [np.exp(one - one.max(axis=2, keepdims=True)) for one in np.split(values, layer["heads"], axis=2)]
+    return np.concatenate([one / one.sum(axis=2, keepdims=True) for one in powers], axis=2)
+
+
+def layer_norm(values, layer, parameters):
+    normal = (values - values.mean(axis=2, keepdims=True)) / np.sqrt(values.var(axis=2, keepdims=True) + 1e-5)
+    return parameters["gamma"] * normal + parameters["beta"]
+
+
+def position_embedding(values, layer, parameters):
+    return values + parameters["embedding"]
+
+
+def gelu(values, layer, parameters):
+    return 0.5 * values * (1 + np.vectorize(math.erf)(values / math.sqrt(2)))
+
+
+def add(first, second, layer, parameters):
+    return first + second
+
+
 def sigmoid(values):
     return 1 / (1 + np.exp(-values))
 
@@ -123,6 +163,8 @@ def flatten(values, layer, parameters):
 LAYERS = {
     "dense": dense, "conv2d": conv2d, "max_pool2d": max_pool2d,
     "batch_norm": batch_norm, "relu": relu, "flatten": flatten, "lstm": lstm,
+    "matmul": matmul, "softmax": softmax, "layer_norm": layer_norm, "position_embedding": position_embedding,
+    "gelu": gelu, "add": add,
 }  # fmt: skip
 
 
