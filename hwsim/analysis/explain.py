@@ -19,6 +19,7 @@ from hwsim.execute.integer import preload, run_integer
 from hwsim.network.activation_products import bound
 from hwsim.network.gather import PADDING
 from hwsim.network.operator import quantization_of
+from hwsim.network.operators.attention import ActivationProduct
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
@@ -116,6 +117,7 @@ class _Work:
             constants=constants,
             requantized=self._requantized(array.sum, constants, place, channel),
             float_value=self._float_value(place),
+            scale=self._operator.scale if isinstance(self._operator, ActivationProduct) else 1.0,
         )
 
     def _accumulation(self, group: int, row: int, col: int) -> Accumulation:

@@ -100,9 +100,9 @@ class Requantized:
 class Explanation:
     """A worked example: the output ``output`` of ``layer``, in the product the row ``out_row`` of ``channel``.
 
-    ``multiplier`` is ``S_w S_x / S_y``. The requantized code equals what the network's run computes; ``real`` is what
-    it stands for, ``exact_real`` what the sum stood for before it was rescaled, ``float_value`` the float network's
-    (None where there is none).
+    ``multiplier`` is ``S_w S_x / S_y``, times the ``scale`` of a product of two activations. The requantized code
+    equals what the network's run computes; ``real`` is what it stands for, ``exact_real`` what the sum stood for
+    before it was rescaled, ``float_value`` the float network's (None where there is none).
     """
 
     architecture: str
@@ -121,11 +121,12 @@ class Explanation:
     constants: Constants
     requantized: Requantized
     float_value: float | None
+    scale: float = 1.0
 
     @property
     def multiplier(self) -> float:
         """M as a real number."""
-        return self.input_grid.scale * self.weight_grid.scale / self.output_grid.scale
+        return self.scale * self.input_grid.scale * self.weight_grid.scale / self.output_grid.scale
 
     @property
     def real(self) -> float:
@@ -135,7 +136,7 @@ class Explanation:
     @property
     def exact_real(self) -> float:
         """What the sum stands for."""
-        return self.input_grid.scale * self.weight_grid.scale * self.requantized.sum
+        return self.scale * self.input_grid.scale * self.weight_grid.scale * self.requantized.sum
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return plain values, those that follow from others included."""

@@ -40,7 +40,8 @@ def _scales(found: Explanation) -> Iterator[tuple[str, str]]:
         ("y", "output", found.output_grid),
     ):
         yield what, _grid(letter, grid)
-    yield "multiplier", f"M = S_w S_x / S_y = {found.multiplier:.9g}"
+    scale = "" if found.scale == 1.0 else f"{found.scale:g} "
+    yield "multiplier", f"M = {scale}S_w S_x / S_y = {found.multiplier:.9g}"
     rescaling = found.requantized.rescaling
     if rescaling.constants:
         named = ", ".join(f"{name} = {_number(value)}" for name, value in rescaling.constants.items())

@@ -75,6 +75,9 @@ def test_what_attention_and_normalization_count() -> None:
 def test_a_score_is_explained_from_both_operands() -> None:
     found = explain(load_arch("edge16"), choose_samples(digits(), samples=1), "scores", output=(3, 9))
     assert len(found.accumulation.terms) == 16
+    assert found.float_value is not None
+    assert abs(found.real - found.float_value) < 3 * found.output_grid.scale
+    assert found.requantized.rescaling.multiplier == pytest.approx(found.multiplier)  # with 1 / sqrt(16)
 
 
 def test_the_second_operand_of_a_product_has_no_bound_but_its_depth() -> None:
