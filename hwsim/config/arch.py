@@ -284,7 +284,8 @@ class LayerMappingSpec(Spec):
     tile_depth: int | None = Field(
         default=None,
         ge=1,
-        description="Terms of the sum in a tile (not output stationary; sums never leave the chip); null: searched",
+        description="Terms of the sum in a tile (sums never leave the chip; output stationary: in tiles of one fold); "
+        "null: searched, for output stationary only where nothing else fits",
     )
 
 

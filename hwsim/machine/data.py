@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,10 +60,23 @@ class ProductData:
         self._queue = FoldQueue(engine, params, plan.timing, max_events, self._take)
         self._activation_reads = Reads(self.activations, MOST_KEPT_ELEMENTS)
         self._weight_reads = Reads(self.weights, MOST_KEPT_ELEMENTS)
+        self._pieces: list[tuple[IntArray, IntArray]] = []
 
     def step_fold(self, group: int, fold: Fold) -> None:
-        """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums."""
+        """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums.
+
+        Terms of an output-stationary fold that come piece by piece wait for the last of them: every PE's adds and
+        their cycles, stalls left out, are those of the whole fold.
+        """
         activations, weights = self._activations(group, fold), self._weights(group, fold)
+        if self._params.dataflow is Dataflow.OUTPUT_STATIONARY and not (fold.first_in_chain and fold.last_in_chain):
+            self._pieces.append((activations, weights))
+            if not fold.last_in_chain:
+                return
+            fold = replace(fold, depth=slice(0, fold.depth.stop), first_in_chain=True)
+            activations = np.concatenate([piece for piece, _ in self._pieces], axis=1)
+            weights = np.concatenate([piece for _, piece in self._pieces])
+            self._pieces = []
         place = (group, fold.out_rows, fold.out_cols)
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
         self._queue.add(FoldWork(group, fold, operands))

@@ -57,8 +57,8 @@ class Passage:
     """When a fold's operands and sums pass the array, in cycles.
 
     ``activations_read`` and ``weights_read``: the scratchpads have delivered them; ``follows``: another fold's may
-    come; ``ready`` and ``complete``: the first and the last sums are out; ``end``: the array is empty. ``phases`` are
-    what the array does in between.
+    come, or more terms of the same; ``ready`` and ``complete``: the first and the last sums are out; ``end``: the array
+    is empty, or waits for more terms. ``phases`` are what the array does in between.
     """
 
     activations_read: int
@@ -189,9 +189,7 @@ class ProductRun:
             ends_group = self.plan.ends_group(self.tile_number)
         if fold.last_in_chain:
             self._send(self._block(tile, folds, fold, passage))
-        next_cycle = max(self._clock.now + timing.interval, passage.follows)
-        if ends_group or self.plan.params.fold_overlap == "none":
-            next_cycle = passage.end
+        next_cycle = passage.end if ends_group else passage.follows
         if ends_group:
             self._timeline.add("drain", next_cycle, next_cycle + timing.tail)
             next_cycle += timing.tail
@@ -224,7 +222,7 @@ class ProductRun:
 
     def _trace(self, tracer: Tracer, fold: Fold, passage: Passage) -> None:
         """Tell of a fold and its phases; folds that overlap lie on tracks next to each other."""
-        now = self._clock.now
+        now = passage.phases[0][1]
         track = tracer.lane("array", now, passage.end)
         details = {"tile": self.tile_number, "fold": self.fold_number}
         tracer.slice(
@@ -243,20 +241,31 @@ class ProductRun:
             tracer.slice(track, kind.replace("_", " "), start, end, details)
 
     def _keep_outputs(self, fold: Fold, timing: FoldTiming) -> Passage:
-        """Operands enter during fill and compute; the finished sums leave during the drain."""
-        now = self._clock.now
+        """Operands enter during fill and compute; the finished sums leave during the drain.
+
+        Where tiles bring the terms piece by piece, the first of a piece follows the last of the one before; the PE that
+        they reach last waits as long as they do.
+        """
+        now, terms = self._clock.now, length(fold.depth)
         activations = self.activations.feed(self.plan.activations.read_bits(fold))
         weights = self.weights.feed(self.plan.weights.read_bits(fold))
-        computing, computed = now + timing.fill, now + timing.fill + timing.compute
+        computing, computed = now + timing.fill, now + timing.fill + terms
+        before = ("fill", now, computing)
+        if not fold.first_in_chain:
+            before = ("load_stall", max(now, self._stream_free_from), computing)
+        self._stream_free_from = computed
+        begun = (before, ("compute", computing, computed))
+        if not fold.last_in_chain:
+            return Passage(activations, weights, now + terms, computed, computed, computed, begun)
         finished = max(computed, activations, weights)
         end = finished + timing.drain
-        phases = (
-            ("fill", now, computing),
-            ("compute", computing, computed),
-            ("load_stall", computed, finished),
-            ("drain", finished, end),
-        )
-        return Passage(activations, weights, max(activations, weights), finished, end, end, phases)
+        phases = (*begun, ("load_stall", computed, finished), ("drain", finished, end))
+        follows = max(now + timing.interval - fold.depth.start, activations, weights)
+        return Passage(activations, weights, self._unless_overlapped(follows, end), finished, end, end, phases)
+
+    def _unless_overlapped(self, follows: int, end: int) -> int:
+        """Return when another fold may come: where folds do not overlap, at the end of this one."""
+        return end if self.plan.params.fold_overlap == "none" else follows
 
     def _stream(self, fold: Fold, timing: FoldTiming) -> Passage:
         """The stationary operand enters during the fill, the other one streams; sums leave from 2 rows on.
@@ -282,7 +291,8 @@ class ProductRun:
             ("drain", self._stream_free_from, end),
         )
         weights, activations = (stationary, streaming) if self._stationary is self.weights else (streaming, stationary)
-        return Passage(activations, weights, begin, begin + timing.fill, end + timing.tail, end, phases)
+        follows = self._unless_overlapped(max(now + timing.interval, begin), end)
+        return Passage(activations, weights, follows, begin + timing.fill, end + timing.tail, end, phases)
 
     def _requantize_all(self) -> Process:
         clock, spec = self._clock, self._units.spec.requantizer

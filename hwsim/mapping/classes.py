@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.mapping.operands import ActivationTiles
 from hwsim.mapping.plan import ProductPlan
 from hwsim.mapping.tiles import Place, length
 
@@ -55,10 +54,21 @@ class TileClasses:
     @cached_property
     def _row_kinds(self) -> NDArray[np.int64]:
         """By length and the activations that are brought, which in groups that are not alike the group tells."""
-        tiles, count = self._plan.activations, self._grid.rows
+        count = self._grid.rows
         return _numbered(
-            (*_edge(row, count), length(self._grid.row_tile(row)), *_brought(tiles, row)) for row in range(count)
+            (*_edge(row, count), length(self._grid.row_tile(row)), *brought)
+            for row, brought in enumerate(self._brought)
         )
+
+    @cached_property
+    def _brought(self) -> list[list[int]]:
+        """For each tile of rows the bits of its activations, piece by piece where they are cut in depth."""
+        tiles, grid = self._plan.activations, self._grid
+        if tiles.residency == "on_chip":
+            return [[] for _ in range(grid.rows)]
+        bits = tiles.fresh_bits if tiles.residency == "stays" else tiles.slice_bits
+        depths = range(grid.depths if tiles.is_cut else 1)
+        return [[bits(Place(0, row, 0, depth)) for depth in depths] for row in range(grid.rows)]
 
     @cached_property
     def _col_kinds(self) -> NDArray[np.int64]:
@@ -67,19 +77,17 @@ class TileClasses:
 
     @cached_property
     def _depth_kinds(self) -> NDArray[np.int64]:
+        """By length and the activations of each tile of rows that are brought for the piece alone."""
         count = self._grid.depths
-        return _numbered((*_edge(depth, count), length(self._grid.depth_tile(depth))) for depth in range(count))
+        pieces = zip(*self._brought, strict=True) if self._plan.activations.is_cut else [()] * count
+        return _numbered(
+            (*_edge(depth, count), length(self._grid.depth_tile(depth)), *brought)
+            for depth, brought in enumerate(pieces)
+        )
 
 
 def _edge(place: int, count: int) -> tuple[bool, bool]:
     return place == 0, place == count - 1
-
-
-def _brought(tiles: ActivationTiles, row: int) -> tuple[int, ...]:
-    place = Place(0, row, 0, 0)
-    if tiles.residency == "on_chip":
-        return ()
-    return (tiles.fresh_bits(place) if tiles.residency == "stays" else tiles.slice_bits(place),)
 
 
 def _numbered(kinds: Iterable[Hashable]) -> NDArray[np.int64]:

@@ -45,6 +45,11 @@ class OperandTiles(ABC):
             return False
         return number == self.grid.count - 1 or self.key(place) != self.key(self.grid.place(number + 1))
 
+    @property
+    @abstractmethod
+    def is_cut(self) -> bool:
+        """Whether slices are pieces of depth, one for each tile of it."""
+
     @abstractmethod
     def key(self, place: Place) -> tuple[int, ...]:
         """Return what tells slices apart."""
@@ -71,11 +76,15 @@ class OperandTiles(ABC):
 
 
 class ActivationTiles(OperandTiles):
-    """Activations: whole rows of the product, all terms of their sums."""
+    """Activations: rows of the product, with all terms of their sums unless these are streamed in pieces."""
+
+    def depth_tile(self, depth: int) -> slice:
+        """Return the terms that are brought for a tile of depth: its own, or all of them."""
+        return self.grid.depth_tile(depth) if self.is_cut else self.step.gather.all_depth
 
     def key(self, place: Place) -> tuple[int, ...]:
-        """Group and tile of rows."""
-        return (place.group, place.row)
+        """Group, tile of rows, and piece of depth."""
+        return (place.group, place.row, place.depth if self.is_cut else 0)
 
     def is_first_use(self, place: Place) -> bool:
         """The first tile of columns and depth reads a tile of rows first."""
@@ -83,49 +92,64 @@ class ActivationTiles(OperandTiles):
 
     def slice_bits(self, place: Place) -> int:
         """Windows share elements: each is brought once."""
-        return self._distinct(place.group, self.grid.row_tile(place.row))
+        return self._distinct(place.group, self.grid.row_tile(place.row), self.depth_tile(place.depth))
 
     def fresh_bits(self, place: Place) -> int:
         """What the rows down to this tile's end read, less what those before it read."""
         rows, first = self.grid.row_tile(place.row), self.region.out_rows.start
-        before = self._distinct(place.group, slice(first, rows.start)) if rows.start > first else 0
-        return self._distinct(place.group, slice(first, rows.stop)) - before
+        depth = self.step.gather.all_depth
+        before = self._distinct(place.group, slice(first, rows.start), depth) if rows.start > first else 0
+        return self._distinct(place.group, slice(first, rows.stop), depth) - before
 
     def index(self, place: Place) -> Any:
         """Every element that the rows name; what is padding names none."""
-        return self.step.gather.indices(place.group, self.grid.row_tile(place.row))
+        rows, depth = self.grid.row_tile(place.row), self.depth_tile(place.depth)
+        return self.step.gather.indices(place.group, rows, depth)
 
     def read_bits(self, fold: Fold) -> int:
         """Padding taps are read like other elements."""
         return length(fold.out_rows) * length(fold.depth) * self.step.activation_format.bits
 
-    def _distinct(self, group: int, rows: slice) -> int:
-        gather = self.step.gather
-        return gather.distinct(group, rows, gather.all_depth) * self.step.activation_format.bits
+    def _distinct(self, group: int, rows: slice, depth: slice) -> int:
+        return self.step.gather.distinct(group, rows, depth) * self.step.activation_format.bits
+
+    @property
+    def is_cut(self) -> bool:
+        """Windows share elements between their terms, so that what stays comes row by row."""
+        return self.residency == "streamed" and self.grid.tiling.cuts("activations")
 
 
 class WeightTiles(OperandTiles):
     """Weights: pieces of depth × out_cols."""
 
+    def depth_tile(self, depth: int) -> slice:
+        """Return the terms that are brought for a tile of depth: its own, or all of them."""
+        return self.grid.depth_tile(depth) if self.is_cut else slice(0, self.step.shape.depth)
+
     def key(self, place: Place) -> tuple[int, ...]:
-        """Group, tile of columns, tile of depth."""
-        return (place.group, place.col, place.depth)
+        """Group, tile of columns, and piece of depth."""
+        return (place.group, place.col, place.depth if self.is_cut else 0)
 
     def is_first_use(self, place: Place) -> bool:
-        """The first tile of rows reads all of them."""
-        return place.row == 0
+        """The first tile of rows reads all of them; the first of depth, those that come whole."""
+        return place.row == 0 and (self.is_cut or place.depth == 0)
 
     def slice_bits(self, place: Place) -> int:
         """Every weight is another one."""
-        return length(self.grid.depth_tile(place.depth)) * length(self.grid.col_tile(place.col)) * self._width
+        return length(self.depth_tile(place.depth)) * length(self.grid.col_tile(place.col)) * self._width
 
     def index(self, place: Place) -> Any:
         """A piece of (groups, depth, out_cols)."""
-        return (place.group, self.grid.depth_tile(place.depth), self.grid.col_tile(place.col))
+        return (place.group, self.depth_tile(place.depth), self.grid.col_tile(place.col))
 
     def read_bits(self, fold: Fold) -> int:
         """The fold's piece."""
         return length(fold.depth) * length(fold.out_cols) * self._width
+
+    @property
+    def is_cut(self) -> bool:
+        """As the tiling says."""
+        return self.grid.tiling.cuts("weights")
 
     @property
     def _width(self) -> int:

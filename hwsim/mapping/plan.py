@@ -83,8 +83,12 @@ class ProductPlan:
         return TileFolds(self.step.shape, self.params, tile)
 
     def tile_timing(self, tile: Tile) -> FoldTiming:
-        """Return the time of a tile's folds: what streams may be shorter than the product's."""
-        return rules(self.params.dataflow).timing(tile.shape, self.params)
+        """Return the time of a tile's folds: what streams past stationary operands may be shorter than the product's.
+
+        A fold that keeps its sums in the PEs lasts for all of the depth, however many tiles bring it.
+        """
+        shape = GemmShape(tile.shape.out_rows, self.step.shape.depth, tile.shape.out_cols)
+        return rules(self.params.dataflow).timing(shape, self.params)
 
     def ends_group(self, number: int) -> bool:
         """Return whether a tile is the last of its group."""

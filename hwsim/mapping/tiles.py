@@ -10,6 +10,7 @@ from hwsim.array.folds import Fold, tile_count
 from hwsim.array.params import ArrayShape, Dataflow, GemmShape
 
 LoopOrder = Literal["rows_outer", "cols_outer"]
+CutOperands = Literal["activations", "weights", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,19 @@ class Tiling:
     """Sizes of the tiles of one product, and which of them change slowly.
 
     A tile is a piece of out_rows × depth × out_cols whose operands are in the scratchpads together. Depth tiles are
-    innermost, so that sums never leave the chip.
+    innermost, so that sums never leave the chip. Of the operands in ``cut_operands`` a depth tile's terms are brought
+    for it alone; the other operand's come whole, with the first of the depth tiles.
     """
 
     loop_order: LoopOrder
     tile_out_rows: int
     tile_out_cols: int
     tile_depth: int
+    cut_operands: CutOperands = "weights"
+
+    def cuts(self, operand: Literal["activations", "weights"]) -> bool:
+        """Return whether an operand is brought in pieces of ``tile_depth``."""
+        return self.cut_operands in (operand, "both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +150,9 @@ class TileFolds:
     @cached_property
     def blocks(self) -> int:
         """How many folds complete sums."""
-        if not self.is_chained:
-            return self.count
-        return self.outers if self._tile.last_in_chain else 0
+        if not self._tile.last_in_chain:
+            return 0
+        return self.outers if self.is_chained else self.count
 
     def fold(self, number: int) -> Fold:
         """Return a fold; its index counts the folds of the untiled product."""
@@ -161,8 +168,8 @@ class TileFolds:
             pieces.get("out_rows", tile.out_rows),
             pieces.get("depth", tile.depth),
             pieces.get("out_cols", tile.out_cols),
-            not self.is_chained or (tile.first_in_chain and inner == 0),
-            not self.is_chained or (tile.last_in_chain and inner == self.inners - 1),
+            tile.first_in_chain and (not self.is_chained or inner == 0),
+            tile.last_in_chain and (not self.is_chained or inner == self.inners - 1),
         )
 
     def alike(self, first: int, second: int) -> int:

@@ -1,8 +1,9 @@
 """Chooses the tiles of a product: the search over sizes and loop orders, and what must fit where.
 
 A tile's operands and outputs each fit a slot of their scratchpad, and under weight and input stationary its running
-sums fit the accumulator buffer. Depth is cut only where the array adds depth tiles up under it and only inside one
-fold's width, so that partial sums never leave the chip.
+sums fit the accumulator buffer. Depth is cut only inside one fold's width, so that partial sums never leave the chip:
+they wait under the array, or under output stationary in the PEs of a single fold. There depth is cut only where
+nothing else fits, or where the user asks for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from math import log
 
 from hwsim.array.dataflows import rules
@@ -20,10 +21,11 @@ from hwsim.config.arch import LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.operands import ActivationTiles, Residency, WeightTiles
 from hwsim.mapping.plan import ProductPlan
-from hwsim.mapping.tiles import Region, TileGrid, Tiling, fold_axes
+from hwsim.mapping.tiles import CutOperands, LoopOrder, Region, TileGrid, Tiling, fold_axes
 from hwsim.network.steps import ProductStep
 
 BITS_PER_BYTE = 8
+MOST_CUTS = 12  # tilings with cut depth that are compared, those of the longest pieces
 ALIKE = 0.05  # times closer than this are taken for equal, and the coarser tiles preferred
 
 
@@ -88,7 +90,7 @@ class TilingSearch:
         self._step, self._params, self._region, self._space = step, params, region, space
         self._shape = GemmShape(region.rows, step.shape.depth, region.cols)
         self._axes = fold_axes(params)
-        self._rows_cost: dict[int, tuple[int, int]] = {}
+        self._rows_cost: dict[tuple[int, int], tuple[int, int]] = {}
         self._timings: dict[tuple[int, int], FoldTiming] = {}
 
     def best(self, objective: str, wish: LayerMappingSpec) -> ProductPlan:
@@ -99,6 +101,9 @@ class TilingSearch:
         """
         sizes = self._sizes(wish)
         fitting = [tiling for tiling in sizes if not self._misfits(tiling)]
+        if not fitting and self._keeps_sums and wish.tile_depth is None:
+            sizes = [tiling for tiling in self._cut_sizes(wish) if not self._cuts_too_wide(tiling)] or sizes
+            fitting = list(islice((tiling for tiling in sizes if not self._misfits(tiling)), MOST_CUTS))
         if not fitting:
             smallest = min(sizes, key=lambda one: (one.tile_out_rows, one.tile_out_cols, one.tile_depth))
             raise ConfigError(self._misfits(smallest))
@@ -119,6 +124,11 @@ class TilingSearch:
         assert isinstance(activations, ActivationTiles)  # noqa: S101  (as listed above)
         assert isinstance(weights, WeightTiles)  # noqa: S101
         return ProductPlan(self._step, self._params, self._region, grid, activations, weights)
+
+    @property
+    def _keeps_sums(self) -> bool:
+        """Whether sums stay in the PEs, so that no axis of folds is depth."""
+        return self._params.dataflow is Dataflow.OUTPUT_STATIONARY
 
     @cached_property
     def _activation_residency(self) -> Residency:
@@ -156,16 +166,32 @@ class TilingSearch:
         rows = self._choices("out_rows", steps.get("out_rows", 1), wish.tile_out_rows)
         cols = self._choices("out_cols", steps.get("out_cols", 1), wish.tile_out_cols)
         depths = [self._shape.depth]
-        if "depth" in steps:
+        if not self._keeps_sums:
             depths = self._choices("depth", steps["depth"], wish.tile_depth)
-        elif wish.tile_depth is not None and wish.tile_depth != self._shape.depth:
-            raise ConfigError(
-                f"layer {self._step.name}: tile_depth {wish.tile_depth}; allowed: {self._shape.depth}, as an "
-                "output-stationary array keeps its sums in the PEs"
-            )
-        orders = [wish.loop_order] if wish.loop_order else ["rows_outer", "cols_outer"]
-        found = [Tiling(order, *sizes) for order, *sizes in product(orders, rows, cols, depths)]  # type: ignore[arg-type]
+        elif wish.tile_depth is not None and wish.tile_depth < self._shape.depth:
+            return self._cut_sizes(wish)
+        found = [Tiling(order, *sizes) for order in _orders(wish) for sizes in product(rows, cols, depths)]
         return [tiling for tiling in found if not self._cuts_too_wide(tiling)] or found
+
+    def _cut_sizes(self, wish: LayerMappingSpec) -> list[Tiling]:
+        """List tilings of which each tile is a piece of one output-stationary fold's depth, the longest first.
+
+        Where both operands are streamed, one of them may come whole while the other is cut.
+        """
+        sides = [
+            [size for size in sizes if size <= axis.step] or sizes
+            for axis in self._axes
+            for sizes in (self._choices(axis.name, axis.step, getattr(wish, f"tile_{axis.name}")),)
+        ]
+        depths = [size for size in self._choices("depth", 1, wish.tile_depth) if size < self._shape.depth]
+        cuts: list[CutOperands] = ["weights"]
+        if self._activation_residency == "streamed":
+            cuts = ["both", "weights", "activations"] if self._weight_residency == "streamed" else ["both"]
+        return [
+            Tiling(order, rows, cols, depth, cut)
+            for depth, rows, cols in product(depths, *sides)
+            for order, cut in product(_orders(wish), cuts)
+        ]
 
     def _choices(self, axis: str, step: int, wish: int | None) -> list[int]:
         """Return sizes along an axis: multiples of a fold's, or all of it.
@@ -186,13 +212,14 @@ class TilingSearch:
     def _misfits(self, tiling: Tiling) -> list[str]:
         """Return one line for each memory that a tile does not fit."""
         if self._cuts_too_wide(tiling):
-            return [f"layer {self._step.name}: depth is cut only in tiles as wide as the array"]
+            widest = "tiles of one fold" if self._keeps_sums else "tiles as wide as the array"
+            return [f"layer {self._step.name}: depth is cut only in {widest}"]
         space, found = self._space, []
         if self._activation_residency == "streamed":
-            found.append((space.activations, self._row_costs(tiling.tile_out_rows)[1], "activations"))
+            found.append((space.activations, self._row_costs(tiling)[1], "activations"))
         if self._weight_residency == "streamed":
-            bits = tiling.tile_depth * tiling.tile_out_cols * self._step.weight_memory_bits
-            found.append((space.weights, bits, "weights"))
+            depth = tiling.tile_depth if tiling.cuts("weights") else self._shape.depth
+            found.append((space.weights, depth * tiling.tile_out_cols * self._step.weight_memory_bits, "weights"))
         if not space.whole_outputs:
             bits = tiling.tile_out_rows * tiling.tile_out_cols * self._step.output_format.bits
             found.append((space.outputs, bits, "outputs"))
@@ -208,8 +235,10 @@ class TilingSearch:
 
     def _cuts_too_wide(self, tiling: Tiling) -> bool:
         """Return whether depth is cut in a tile of several folds' width."""
-        outer, _ = self._axes
-        return tiling.tile_depth < self._shape.depth and getattr(tiling, f"tile_{outer.name}") > outer.step
+        cut = (axis for axis in self._axes if axis.name != "depth")
+        return tiling.tile_depth < self._shape.depth and any(
+            getattr(tiling, f"tile_{axis.name}") > axis.step for axis in cut
+        )
 
     def _too_large(self, memory: Memory, bits: int, what: str) -> str:
         kept = memory.capacity_bytes - memory.bits // BITS_PER_BYTE
@@ -227,7 +256,7 @@ class TilingSearch:
 
     def _accumulator_bits(self, tiling: Tiling) -> int:
         """Return the size of the sums in the buffer under the array: a bank for each fold in flight, and one more."""
-        if self._params.dataflow is Dataflow.OUTPUT_STATIONARY:
+        if self._keeps_sums:
             return 0
         is_weights = self._params.dataflow is Dataflow.WEIGHT_STATIONARY
         stream = tiling.tile_out_rows if is_weights else tiling.tile_out_cols
@@ -235,18 +264,18 @@ class TilingSearch:
         timing = self._timing(tiling.tile_out_rows, tiling.tile_out_cols)
         return banks(timing.duration, timing.interval) * stream * across * self._space.sum_bits
 
-    def _row_costs(self, size: int) -> tuple[int, int]:
-        """Return the activation bits of all tiles of rows of a size, each by itself, and those of the largest."""
-        if size not in self._rows_cost:
+    def _row_costs(self, tiling: Tiling) -> tuple[int, int]:
+        """Return the activation bits of all tiles of rows, each by itself, and those of the largest."""
+        is_cut = tiling.cuts("activations")
+        key = tiling.tile_out_rows, tiling.tile_depth if is_cut else self._shape.depth
+        if key not in self._rows_cost:
             gather, width = self._step.gather, self._step.activation_format.bits
-            first, stop = self._region.out_rows.start, self._region.out_rows.stop
-            counts = [
-                gather.distinct(group, slice(start, min(start + size, stop)), gather.all_depth)
-                for group in self._each_group
-                for start in range(first, stop, size)
-            ]
-            self._rows_cost[size] = self._over_groups(sum(counts)) * width, max(counts) * width
-        return self._rows_cost[size]
+            grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+            depths = [grid.depth_tile(depth) for depth in range(grid.depths)] if is_cut else [gather.all_depth]
+            rows = [grid.row_tile(row) for row in range(grid.rows)]
+            counts = [gather.distinct(*place) for place in product(self._each_group, rows, depths)]
+            self._rows_cost[key] = self._over_groups(sum(counts)) * width, max(counts) * width
+        return self._rows_cost[key]
 
     def _cost(self, tiling: Tiling) -> Cost:
         grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
@@ -277,17 +306,19 @@ class TilingSearch:
             return 0, 0
         if self._activation_residency == "stays":
             return self._all_activation_bits, grid.groups * grid.rows
-        is_repeated = grid.tiling.loop_order == "cols_outer" and grid.rows > 1
+        depths = grid.depths if grid.tiling.cuts("activations") else 1
+        is_repeated = depths > 1 or (grid.tiling.loop_order == "cols_outer" and grid.rows > 1)
         passes = grid.cols if is_repeated else 1
-        return self._row_costs(grid.tiling.tile_out_rows)[0] * passes, grid.groups * grid.rows * passes
+        return self._row_costs(grid.tiling)[0] * passes, grid.groups * grid.rows * depths * passes
 
     def _weight_load(self, grid: TileGrid) -> tuple[int, int]:
         """Return bits and transfers of the weights."""
         if self._weight_residency == "on_chip":
             return 0, 0
-        is_repeated = grid.depths > 1 or (grid.tiling.loop_order == "rows_outer" and grid.cols > 1)
+        depths = grid.depths if grid.tiling.cuts("weights") else 1
+        is_repeated = depths > 1 or (grid.tiling.loop_order == "rows_outer" and grid.cols > 1)
         passes = grid.rows if is_repeated and self._weight_residency == "streamed" else 1
-        return self._all_weight_bits * passes, grid.groups * grid.cols * grid.depths * passes
+        return self._all_weight_bits * passes, grid.groups * grid.cols * depths * passes
 
     def _array_cycles(self, tiling: Tiling) -> int:
         """Return the array's time for all tiles, operands at hand."""
@@ -324,6 +355,10 @@ def _counts(units: int) -> Iterator[int]:
         yield power * 3 // 2
         power *= 2
     yield units
+
+
+def _orders(wish: LayerMappingSpec) -> list[LoopOrder]:
+    return [wish.loop_order] if wish.loop_order else ["rows_outer", "cols_outer"]
 
 
 def _tile_sizes(size: int, step: int) -> list[tuple[int, int]]:

@@ -61,9 +61,9 @@ def test_check_refuses_options_without_effect(hwsim: Hwsim) -> None:
 
 
 def test_check_names_a_layer_that_does_not_fit(hwsim: Hwsim) -> None:
-    outcome = hwsim("check", "edge16", "digits_mlp", "--set", "scratchpads.weights.capacity_bytes=100")
+    outcome = hwsim("check", "edge16", "digits_mlp", "--set", "scratchpads.weights.capacity_bytes=30")
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("hwsim: layer hidden: the smallest tile's weights need 1024 bytes; ")
+    assert outcome.err.startswith("hwsim: layer hidden: the smallest tile's weights need 16 bytes; ")
 
 
 def test_check_refuses_an_unknown_energy_table(hwsim: Hwsim) -> None:

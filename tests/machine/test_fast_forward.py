@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shapes_alone import conv, dense, plan_steps, time_steps
 from small_networks import DATAFLOW_OVERLAPS, machine
 
-from hwsim.config.arch import ArchSpec
+from hwsim.config.arch import ArchSpec, LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.machine.product import ProductRun
@@ -73,6 +73,27 @@ def test_skipping_changes_no_cycle_no_class_and_no_count(seed: int) -> None:
         assume(False)
     event_by_event, skipping = (run_machine(plan, spec, fast_forward=skips) for skips in (False, True))
     assert facts(skipping) == facts(event_by_event)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_pieces_of_depth_are_skipped_as_exactly(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    (step, inputs), spec = random_step(random), random_machine(random)
+    wish = {"layer": LayerMappingSpec(tile_depth=int(random.integers(1, step.shape.depth + 1)))}
+    array = {"dataflow": "output_stationary", "fold_overlap": str(random.choice(["none", "drain", "full"]))}
+    spec = replaced(spec, array=replaced(spec.array, **array), mapping=replaced(spec.mapping, layers=wish))
+    try:
+        plan = plan_steps(spec, [step], x=inputs)
+    except ConfigError:
+        assume(False)
+    event_by_event, skipping = (run_machine(plan, spec, fast_forward=skips) for skips in (False, True))
+    assert facts(skipping) == facts(event_by_event)
+    assert sum(skipping[0].cycles.values()) == skipping[0].total_cycles
+
+
+def replaced(spec: Any, **values: object) -> Any:
+    return spec.model_copy(update=values)
 
 
 def starts(monkeypatch: pytest.MonkeyPatch, rows: int) -> tuple[int, int]:

@@ -15,10 +15,10 @@ def test_mappings_of_layers_that_do_not_exist_are_refused() -> None:
 
 
 def test_sizes_that_cut_folds_are_refused() -> None:
-    arch = spec(mapping__layers={"a": {"tile_out_rows": 6}, "b": {"tile_depth": 18}})
+    arch = spec(mapping__layers={"a": {"tile_out_rows": 6}, "b": {"tile_depth": 18, "tile_out_rows": 8}})
     assert refusal(TWO, 72, arch) == [
         "layer a: tile_out_rows 6; allowed: multiples of 4, or 36 or more",
-        "layer b: tile_depth 18; allowed: 36, as an output-stationary array keeps its sums in the PEs",
+        "layer b: depth is cut only in tiles of one fold",
     ]
 
 

@@ -88,9 +88,9 @@ def test_the_outputs_of_one_fold_must_fit_a_slot(double_buffered: bool, enough: 
 
 def test_all_layers_that_do_not_fit_are_listed() -> None:
     steps = chain((40,), dense("a", "x", 40), dense("b", "a", 40))
-    found = refusal(steps, 40, spec(weights=300))
+    found = refusal(steps, 40, spec(weights=7))
     assert [line.split(":")[0] for line in found] == ["layer a", "layer b"]
-    found = refusal(steps, 40, spec(weights=300, activations=39))
+    found = refusal(steps, 40, spec(weights=7, activations=1))
     assert [line.split(" need")[0] for line in found] == [
         "layer a: the smallest tile's activations",
         "layer a: the smallest tile's weights",
@@ -100,11 +100,12 @@ def test_all_layers_that_do_not_fit_are_listed() -> None:
 
 
 def test_nonsense_is_refused_with_what_would_help() -> None:
-    """Three bytes of scratchpad; a DRAM smaller than the network."""
+    """Three bytes of scratchpad, of which each half holds one term of one row; a DRAM smaller than the network."""
     steps = chain((40,), dense("a", "x", 40))
-    (line,) = refusal(steps, 40, spec(activations=3, weights=1 << 20))
+    assert plan(steps, 40, spec(activations=3))
+    (line,) = refusal(chain((3, 1, 40), conv("a", "x", 40, kernel=(1, 1))), 120, spec(activations=3))
     assert line == (
-        "layer a: the smallest tile's activations need 40 bytes; the scratchpad for activations has 1 of its 3 at a "
+        "layer a: the smallest tile's activations need 3 bytes; the scratchpad for activations has 1 of its 3 at a "
         "time, as it is double-buffered; levers: scratchpads.activations.capacity_bytes, "
         "scratchpads.activations.double_buffered, fewer bits, another dataflow, fewer rows or columns"
     )

@@ -51,7 +51,7 @@ def plan(dataflow: str, tiling: Tiling, room: Space | None = None) -> ProductPla
 
 @st.composite
 def tilings(draw: st.DrawFn, dataflow: str) -> Tiling:
-    """Draw tiles: multiples of a fold's sizes; depth is cut in tiles as wide as one fold."""
+    """Draw tiles: multiples of a fold's sizes; depth is cut in tiles as wide as one fold, or inside one fold."""
     step, params = product(dataflow)
     steps = {axis.name: axis.step for axis in fold_axes(params)}
     sizes = {name: steps.get(name, 1) * draw(st.integers(1, 8)) for name in ("out_rows", "out_cols")}
@@ -60,8 +60,12 @@ def tilings(draw: st.DrawFn, dataflow: str) -> Tiling:
     if inner.name == "depth" and draw(st.booleans()):
         sizes[outer.name] = outer.step
         depth = inner.step * draw(st.integers(1, 5))
+    cut = "weights"
+    if params.dataflow is Dataflow.OUTPUT_STATIONARY and draw(st.booleans()):
+        sizes, depth = steps, draw(st.integers(1, 18))
+        cut = draw(st.sampled_from(["weights", "activations", "both"]))
     order = draw(st.sampled_from(["rows_outer", "cols_outer"]))
-    return Tiling(order, min(sizes["out_rows"], 30), min(sizes["out_cols"], 7), min(depth, step.shape.depth))
+    return Tiling(order, min(sizes["out_rows"], 30), min(sizes["out_cols"], 7), min(depth, step.shape.depth), cut)
 
 
 def folds(found: ProductPlan) -> list[tuple[int, int, Fold]]:

@@ -24,6 +24,8 @@ DESIGNS = [
     ("output_stationary", "none"),
     ("output_stationary", "drain"),
     ("output_stationary", "full"),
+    ("output_stationary", "none", "scratchpads.weights.capacity_bytes=256"),  # folds in pieces of depth
+    ("output_stationary", "full", "scratchpads.weights.capacity_bytes=256"),
     ("weight_stationary", "none"),
     ("weight_stationary", "full"),
     ("input_stationary", "full"),
@@ -50,9 +52,9 @@ def slices_by_track(events: list[Event]) -> dict[str, list[Event]]:
 
 @pytest.fixture(scope="module", params=DESIGNS, ids=" ".join)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], RunResult]:
-    dataflow, overlap = request.param
+    dataflow, overlap, *sizes = request.param
     path = tmp_path_factory.mktemp("trace") / "t.json"
-    return traced(path, f"array.dataflow={dataflow}", f"array.fold_overlap={overlap}")
+    return traced(path, f"array.dataflow={dataflow}", f"array.fold_overlap={overlap}", *sizes)
 
 
 Run = tuple[list[Event], RunResult]
