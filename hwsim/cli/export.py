@@ -8,7 +8,7 @@ from typing import Literal
 from hwsim.cli.inputs import read_spec_and_workload
 from hwsim.cli.output import print_paths
 from hwsim.cli.run_files import check_targets
-from hwsim.compilation import compile_workload
+from hwsim.compilation import compile_workload, lowering_options
 from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.results.files import write_bytes
@@ -34,4 +34,5 @@ def write_onnx(
     spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
     read.network.check_values()
     network = compile_workload(spec, read).network
-    print_paths([("file", str(write_bytes(file, _WRITERS[kind](network))))])
+    content = _WRITERS[kind](network, lowering_options(spec))
+    print_paths([("file", str(write_bytes(file, content)))])

@@ -6,12 +6,14 @@ ONNX Runtime sums float32 products: a sum within its rounding error of a tie may
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from hwsim.errors import UnsupportedError
-from hwsim.export.graph import Array, OnnxWriter
+from hwsim.export.graph import Array
+from hwsim.export.writer import OnnxWriter, coded_activations
 from hwsim.network.network import Network
-from hwsim.network.operator import quantization_of
+from hwsim.network.operator import LoweringOptions
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 
@@ -20,14 +22,16 @@ NARROW_BITS = 4
 BIAS_BITS = 32
 
 
-def qdq_file(network: Network) -> bytes:
-    """Return the file of a network that hwsim has quantized; tensors of codes have hwsim's names.
+def qdq_file(network: Network, options: LoweringOptions) -> bytes:
+    """Return the file of a quantized network; tensors of codes have hwsim's names.
+
+    ``options`` are the machine's, whose lookup tables it has; arithmetic is that of profile ``onnxruntime``.
 
     Raises:
         ConfigError: as `OnnxWriter.written`.
         UnsupportedError: as `OnnxWriter.written`; also activations of 9 to 15 bits.
     """
-    return _QdqWriter(network).written()
+    return _QdqWriter(network, replace(options, profile="onnxruntime")).written()
 
 
 class _QdqWriter(OnnxWriter):
@@ -35,50 +39,54 @@ class _QdqWriter(OnnxWriter):
 
     def reals(self, tensor: str) -> str:
         """A DequantizeLinear's output."""
-        return f"{tensor}.real"
+        return tensor if self.network.tensors[tensor].quantization is None else f"{tensor}.real"
 
-    def _check(self) -> None:
-        super()._check()
-        wide = [
+    def codes(self, tensor: str) -> str:
+        """The tensor, as 32-bit integers."""
+        return self.graph.cast(tensor, "INT32")
+
+    def check(self) -> list[str]:
+        """Return the activations that have no type."""
+        words = {name: self.grid(name).format for name in coded_activations(self.network)}
+        return [
             f"tensor {name}: {word.bits} bits; allowed: 2 to {EXACT_BITS[0]}, {EXACT_BITS[1]}"
-            for name in self._network.activations
-            if (word := quantization_of(self._network.tensors[name]).format).bits > EXACT_BITS[0]
-            and (word.bits != EXACT_BITS[1] or word.narrow)
+            for name, word in words.items()
+            if word.bits > EXACT_BITS[0] and (word.bits != EXACT_BITS[1] or word.narrow)
         ]
-        if wide:
-            raise UnsupportedError("\n".join(wide))
 
-    def _quantized(self, source: str, tensor: str) -> None:
-        grid = quantization_of(self._network.tensors[tensor])
+    def quantized(self, source: str, tensor: str) -> None:
+        """QuantizeLinear, Clip where the type is wider than the codes, DequantizeLinear."""
+        grid = self.grid(tensor)
         scales = self._grid(tensor, grid)
         kind = _activation_type(grid.format)
         if grid.format.bits in EXACT_BITS and not grid.format.narrow:
-            self._graph.node("QuantizeLinear", [source, *scales], tensor)
+            self.graph.node("QuantizeLinear", [source, *scales], tensor)
         else:
-            wide = self._graph.node("QuantizeLinear", [source, *scales], f"{tensor}.wide")
+            wide = self.graph.node("QuantizeLinear", [source, *scales], f"{tensor}.wide")
             bounds = [
-                self._graph.constant(f"{tensor}.{end}", np.asarray(value, kind))
+                self.graph.constant(f"{tensor}.{end}", np.asarray(value, kind))
                 for end, value in (("min", grid.format.min), ("max", grid.format.max))
             ]
-            self._graph.node("Clip", [wide, *bounds], tensor)
-        self._graph.node("DequantizeLinear", [tensor, *scales], self.reals(tensor))
+            self.graph.node("Clip", [wide, *bounds], tensor)
+        self.graph.node("DequantizeLinear", [tensor, *scales], self.reals(tensor))
 
     def _grid(self, tensor: str, grid: Quantization) -> list[str]:
         zero_point = np.asarray(grid.zero_point, _activation_type(grid.format))
         return [
-            self._graph.constant(f"{tensor}.scale", np.asarray(grid.scale, np.float32)),
-            self._graph.constant(f"{tensor}.zero_point", zero_point),
+            self.graph.constant(f"{tensor}.scale", np.asarray(grid.scale, np.float32)),
+            self.graph.constant(f"{tensor}.zero_point", zero_point),
         ]
 
-    def _weight(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
+    def constant_reals(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
+        """A DequantizeLinear's output."""
         kind, is_narrow = _constant_type(grid.format)
         names = [f"{name}.codes", f"{name}.scale", f"{name}.zero_point"]
-        self._graph.constant(names[0], codes.astype(kind))
-        self._graph.constant(names[1], grid.scale.astype(np.float32))
-        self._graph.constant(names[2], grid.zero_point.astype(kind))
+        self.graph.constant(names[0], codes.astype(kind))
+        self.graph.constant(names[1], grid.scale.astype(np.float32))
+        self.graph.constant(names[2], grid.zero_point.astype(kind))
         if is_narrow:
-            self._graph.narrow |= dict.fromkeys((names[0], names[2]), grid.format.signed)
-        return self._graph.node("DequantizeLinear", names, f"{name}.real", {"axis": axis} if grid.scale.ndim else None)
+            self.graph.narrow |= dict.fromkeys((names[0], names[2]), grid.format.signed)
+        return self.graph.node("DequantizeLinear", names, f"{name}.real", {"axis": axis} if grid.scale.ndim else None)
 
 
 def _activation_type(word: IntFormat) -> str:

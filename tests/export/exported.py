@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +10,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from hwsim.compilation import compile_workload
+from hwsim.compilation import compile_workload, lowering_options
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
 from hwsim.network.network import Network
+from hwsim.network.operator import LoweringOptions
 from hwsim.readers.read import read_workload
 from hwsim.samples import Samples, choose_samples
 from hwsim.simulate import integer_tensors
@@ -42,6 +43,10 @@ class Exported:
         return compile_workload(self.spec, self.chosen.workload).network
 
     @cached_property
+    def options(self) -> LoweringOptions:
+        return lowering_options(self.spec)
+
+    @cached_property
     def inputs(self) -> np.ndarray:
         return self.chosen.inputs[self.network.input].astype(np.float32)
 
@@ -57,10 +62,12 @@ class Exported:
         return wrong, sum(codes.size for codes in self.codes.values())
 
 
-def in_onnx_runtime(content: bytes, inputs: np.ndarray, names: Sequence[str], *, fused: bool) -> dict[str, np.ndarray]:
+def in_onnx_runtime(
+    content: bytes, inputs: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str], *, fused: bool
+) -> dict[str, np.ndarray]:
     """Return tensors of a file: computed node by node in float32, or fused into kernels of integers."""
     model = onnx.load_from_string(content)
-    onnx.checker.check_model(model)
+    onnx.checker.check_model(model, full_check=True)
     for name in names:
         model.graph.output.append(helper_info(name))
     options = onnxruntime.SessionOptions()
@@ -70,7 +77,8 @@ def in_onnx_runtime(content: bytes, inputs: np.ndarray, names: Sequence[str], *,
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = session.run(list(names), {model.graph.input[0].name: inputs})
+    given = inputs if isinstance(inputs, Mapping) else {model.graph.input[0].name: inputs}
+    found = session.run(list(names), dict(given))
     return dict(zip(names, map(np.asarray, found), strict=True))
 
 

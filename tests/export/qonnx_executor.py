@@ -29,12 +29,17 @@ def _older_nodes() -> Iterator[None]:
         yield
 
 
-def executed(content: bytes, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+def executed(content: bytes, inputs: np.ndarray | Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Return all tensors of a file: reals on their grids."""
     model: Any = ModelWrapper(onnx.load_from_string(content))
-    source = model.graph.input[0].name
-    model.set_tensor_shape(source, list(inputs.shape))
-    model = model.transform(InferShapes())
+    given = dict(inputs) if isinstance(inputs, Mapping) else {model.graph.input[0].name: inputs}
+    for name, values in given.items():
+        model.set_tensor_shape(name, list(values.shape))
+    return tensors_of(model.transform(InferShapes()), given)
+
+
+def tensors_of(model: Any, given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Return all tensors of a model whose shapes are known."""
     with _older_nodes():
-        context: dict[str, np.ndarray] = executor.execute_onnx(model, {source: inputs}, return_full_exec_context=True)
+        context: dict[str, np.ndarray] = executor.execute_onnx(model, dict(given), return_full_exec_context=True)
     return context

@@ -11,10 +11,11 @@ from exported import Exported, in_onnx_runtime
 from onnx import TensorProto
 
 from hwsim.cli.export import write_onnx
-from hwsim.compilation import compile_workload
+from hwsim.compilation import compile_workload, lowering_options
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.export.qdq import qdq_file
+from hwsim.network.operator import LoweringOptions
 from hwsim.readers.read import read_workload
 
 NETWORKS = ("digits_mlp", "digits_cnn")
@@ -33,7 +34,7 @@ def saturates_pairs() -> bool:
 def test_every_code_is_that_of_onnx_runtimes_integer_kernels(workload: str) -> None:
     """At 8 bits ONNX Runtime fuses the file into QLinearConv and QGemm, which compute with integers too."""
     case = Exported(workload, 8, 540)
-    theirs = in_onnx_runtime(qdq_file(case.network), case.inputs, list(case.codes), fused=True)
+    theirs = in_onnx_runtime(qdq_file(case.network, case.options), case.inputs, list(case.codes), fused=True)
     assert case.differences(theirs.__getitem__) == (0, ELEMENTS[workload])
 
 
@@ -41,7 +42,7 @@ def test_every_code_is_that_of_onnx_runtimes_integer_kernels(workload: str) -> N
 @pytest.mark.parametrize("bits", [8, 4, 3])
 def test_node_by_node_in_float32_codes_differ_only_where_a_sum_lies_on_a_tie(workload: str, bits: int) -> None:
     case = Exported(workload, bits, 540)
-    theirs = in_onnx_runtime(qdq_file(case.network), case.inputs, list(case.codes), fused=False)
+    theirs = in_onnx_runtime(qdq_file(case.network, case.options), case.inputs, list(case.codes), fused=False)
     wrong, elements = case.differences(theirs.__getitem__)
     assert elements == ELEMENTS[workload]
     assert wrong <= (2 if bits == 8 else 0)
@@ -52,7 +53,7 @@ def test_with_scales_of_powers_of_two_float32_is_exact(workload: str) -> None:
     case = Exported(
         workload, 8, 540, [f"quantization.{part}.scale=power_of_two" for part in ("weights", "activations")]
     )
-    theirs = in_onnx_runtime(qdq_file(case.network), case.inputs, list(case.codes), fused=False)
+    theirs = in_onnx_runtime(qdq_file(case.network, case.options), case.inputs, list(case.codes), fused=False)
     assert case.differences(theirs.__getitem__) == (0, ELEMENTS[workload])
 
 
@@ -60,13 +61,14 @@ def test_with_scales_of_powers_of_two_float32_is_exact(workload: str) -> None:
 def test_unsigned_activations_and_weights_of_one_scale(signed: bool) -> None:
     settings = [f"quantization.activations.signed={str(signed).lower()}", "quantization.weights.granularity=per_tensor"]
     case = Exported("digits_cnn", 4, 50, settings)
-    theirs = in_onnx_runtime(qdq_file(case.network), case.inputs, list(case.codes), fused=False)
+    theirs = in_onnx_runtime(qdq_file(case.network, case.options), case.inputs, list(case.codes), fused=False)
     assert {theirs[name].dtype for name in case.codes} == {np.dtype("int8" if signed else "uint8")}
     assert case.differences(theirs.__getitem__)[0] == 0
 
 
 def test_the_file_keeps_to_opset_21_and_stores_narrow_weights_in_four_bits() -> None:
-    model = onnx.load_from_string(qdq_file(Exported("digits_mlp", 3, 1).network))
+    case = Exported("digits_mlp", 3, 1)
+    model = onnx.load_from_string(qdq_file(case.network, case.options))
     assert (model.ir_version, [one.version for one in model.opset_import]) == (10, [21])
     kinds = {one.name: one.data_type for one in model.graph.initializer}
     assert {kinds["hidden.weight.codes"], kinds["hidden.weight.zero_point"]} == {TensorProto.INT4}
@@ -76,13 +78,15 @@ def test_the_file_keeps_to_opset_21_and_stores_narrow_weights_in_four_bits() -> 
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     write_onnx("qdq", "edge16", "digits_mlp", path, None, ())
-    network = compile_workload(load_arch("edge16"), read_workload("digits_mlp")).network
-    assert path.read_bytes() == qdq_file(network)
+    spec = load_arch("edge16")
+    network = compile_workload(spec, read_workload("digits_mlp")).network
+    assert path.read_bytes() == qdq_file(network, lowering_options(spec))
 
 
 def test_widths_without_a_type_are_refused() -> None:
+    case = Exported("digits_mlp", 12, 1)
     with pytest.raises(UnsupportedError) as refused:
-        qdq_file(Exported("digits_mlp", 12, 1).network)
+        qdq_file(case.network, case.options)
     assert str(refused.value).splitlines() == [
         f"tensor {name}: 12 bits; allowed: 2 to 8, 16" for name in ("input", "relu1", "logits")
     ]
@@ -90,5 +94,5 @@ def test_widths_without_a_type_are_refused() -> None:
 
 def test_a_network_of_shapes_alone_is_refused() -> None:
     with pytest.raises(ConfigError) as refused:
-        qdq_file(read_workload("resnet50").network)
-    assert str(refused.value) == ("workload resnet50 is no network of reals that hwsim quantizes; allowed: one")
+        qdq_file(read_workload("resnet50").network, LoweringOptions())
+    assert str(refused.value) == ("workload resnet50 has shapes alone, and no values to write; allowed: one with")

@@ -18,7 +18,7 @@ SAMPLES = 100
 
 
 def differences(case: Exported) -> tuple[int, int]:
-    tensors = executed(qonnx_file(case.network), case.inputs)
+    tensors = executed(qonnx_file(case.network, case.options), case.inputs)
 
     def codes(name: str) -> np.ndarray:
         grid = quantization_of(case.network.tensors[name])

@@ -14,6 +14,7 @@ from hwsim.errors import ConfigError
 from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.network import Network
+from hwsim.network.operator import LoweringOptions
 from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
@@ -24,10 +25,12 @@ STORED_BITS = {qdq_file: 4, qonnx_file: 2}  # the narrowest weights that a file 
 @pytest.mark.parametrize("write", [qdq_file, qonnx_file])
 @pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn"])
 @pytest.mark.parametrize("bits", [8, 4, 3])
-def test_every_code_comes_back(tmp_path: Path, write: Callable[[Network], bytes], workload: str, bits: int) -> None:
+def test_every_code_comes_back(
+    tmp_path: Path, write: Callable[[Network, LoweringOptions], bytes], workload: str, bits: int
+) -> None:
     case = Exported(workload, bits, 540)
     path = tmp_path / "model.onnx"
-    path.write_bytes(write(case.network))
+    path.write_bytes(write(case.network, case.options))
     widths = [f"array.weight_bits={max(bits, STORED_BITS[write])}", f"array.activation_bits={bits}"]
     chosen = choose_samples(read_workload(path), inputs=case.inputs)
     found = integer_tensors(load_arch("edge16", [*widths, "array.guard_bits=16"]), chosen)
@@ -37,7 +40,8 @@ def test_every_code_comes_back(tmp_path: Path, write: Callable[[Network], bytes]
 
 def test_a_file_keeps_its_widths(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    path.write_bytes(qonnx_file(Exported("digits_mlp", 6, 1).network))
+    case = Exported("digits_mlp", 6, 1)
+    path.write_bytes(qonnx_file(case.network, case.options))
     inputs = np.zeros((1, 64), np.float32)
     with pytest.raises(ConfigError) as refused:
         run("edge16", path, inputs=inputs, overrides=["array.weight_bits=5"])
@@ -51,7 +55,7 @@ def test_it_runs_on_the_machine(tmp_path: Path) -> None:
     """Accuracy of the written network, from the file, stepped."""
     case = Exported("digits_cnn", 4, 30)
     path = tmp_path / "model.onnx"
-    path.write_bytes(qonnx_file(case.network))
+    path.write_bytes(qonnx_file(case.network, case.options))
     settings = ["array.weight_bits=4", "array.activation_bits=4", "array.guard_bits=16"]
     again = run("edge16", path, inputs=case.inputs, labels=case.chosen.labels, overrides=settings)
     first = run(case.spec, case.workload, samples=30)

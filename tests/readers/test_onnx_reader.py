@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwsim.compilation import compile_workload
+from hwsim.compilation import compile_workload, lowering_options
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.export.qdq import qdq_file
@@ -244,10 +244,11 @@ def mutated(content: bytes, number: int) -> bytes:
 
 def sources() -> list[bytes]:
     """A small generated file, exported ones of a shipped network, and real ones where there are some."""
-    network = compile_workload(load_arch("edge16"), read_workload("digits_mlp")).network
+    spec = load_arch("edge16")
+    network, options = compile_workload(spec, read_workload("digits_mlp")).network, lowering_options(spec)
     folder = os.environ.get("HWSIM_SHARED")
     names = ("micro_kws_m_static_qdq", "micro_kws_m_static_qoperator", "kws_ref_model_tf2onnx") if folder else ()
-    exported = [qdq_file(network), qonnx_file(network)]
+    exported = [qdq_file(network, options), qonnx_file(network, options)]
     return [conv_file(), *exported, *(Path(str(folder), "models", f"{name}.onnx").read_bytes() for name in names)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,7 @@ from hwsim.network.operators.matmul import activate
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.operators.windows import image
 from hwsim.network.tensor import Shape
+from hwsim.numerics.onnxruntime.pooling import PoolWindow, average_pool
 from hwsim.numerics.tflite import convert, elementwise, pooling, rectify
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
@@ -24,6 +26,8 @@ WHOLE = Window(1, 1, 1, 1, "valid")
 @dataclass(frozen=True)
 class _Binary(QuantizedOperator):
     """Two tensors in, one out; the smaller one is repeated as NumPy does."""
+
+    has_float32_form: ClassVar[bool] = True
 
     activation: TfliteActivation = "none"
 
@@ -100,6 +104,12 @@ class Mul(_Binary):
 @dataclass(frozen=True)
 class _Unary(QuantizedOperator):
     """One tensor in, one of the same shape out."""
+
+    has_float32_form: ClassVar[bool] = True
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Keep the values."""
+        return values[0]
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
@@ -181,6 +191,7 @@ class Pool2d(QuantizedOperator):
     """Average or maximum of windows of an image; input and output share a quantization."""
 
     keeps_quantization: ClassVar[bool] = True
+    has_float32_form: ClassVar[bool] = True
 
     window: Window = WHOLE
     activation: TfliteActivation = "none"
@@ -205,6 +216,24 @@ class Pool2d(QuantizedOperator):
         pooled = pool(real.reshape(-1, *real.shape[-3:]), self.window)
         return activate(pooled.reshape(len(real), *self.output_shape(real.shape[1:])), self.activation)
 
+    def float32_values(self, values: Sequence[Values]) -> Values:
+        """`onnxruntime.pooling.average_pool` for the average, whose sums have an order."""
+        if not self.average:
+            return self.real_values(values)
+        (real,) = values
+        height, width, channels = real.shape[-3:]
+        pooled = average_pool(real.reshape(-1, 1, height, width, channels), self.onnx_window(height, width))
+        return activate(pooled.reshape(len(real), *self.output_shape(real.shape[1:])), self.activation)
+
+    def onnx_window(self, height: int, width: int) -> PoolWindow:
+        """Return the window with its padding in elements."""
+        one = self.window
+        padding = (
+            pooling.padding_amounts(height, one.height, one.stride_y, 1, one.padding),
+            pooling.padding_amounts(width, one.width, one.stride_x, 1, one.padding),
+        )
+        return PoolWindow((one.height, one.width), (one.stride_y, one.stride_x), padding)
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One add or comparison for every element of a window but the first; a multiplication for the average."""
         outputs, kind = operands.outputs, _kind(operands)
@@ -221,6 +250,8 @@ class Mean(QuantizedOperator):
     axes: tuple[int, ...] = ()
     keeps_axes: bool = False
 
+    has_float32_form: ClassVar[bool] = True
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's with the axes left out, or 1 long."""
         sizes = [1 if axis in self.axes else size for axis, size in enumerate(shapes[0])]
@@ -236,6 +267,16 @@ class Mean(QuantizedOperator):
         """Take the mean."""
         axes = tuple(axis + 1 for axis in self.axes)
         return values[0].mean(axis=axes, keepdims=self.keeps_axes, dtype=values[0].dtype)
+
+    def float32_values(self, values: Sequence[Values]) -> Values:
+        """As GlobalAveragePool of the axes in one row."""
+        (real,) = values
+        axes = tuple(axis + 1 for axis in self.axes)
+        kept = [axis for axis in range(real.ndim) if axis not in axes]
+        rows = real.transpose(*kept, *axes).reshape(len(real), 1, -1, 1, math.prod(real.shape[axis] for axis in axes))
+        rows = rows.swapaxes(2, 4)
+        found = average_pool(rows, PoolWindow((rows.shape[2], 1), (1, 1)))
+        return found.reshape(len(real), *self.output_shape(real.shape[1:]))
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:
         """An add for every element of the input, a multiplication and a shift for every one of the output."""

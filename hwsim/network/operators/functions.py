@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hwsim.network.operators.real import (
 )
 from hwsim.network.tensor import Shape
 from hwsim.numerics.lut import FUNCTIONS
+from hwsim.numerics.onnxruntime import functions as float32
 from hwsim.numerics.tflite.nonlinear import NonlinearFunction, nonlinear_table
 from hwsim.numerics.tflite.softmax import build_softmax
 
@@ -33,6 +35,8 @@ class TableFunction(QuantizedOperator):
     """Logistic or tanh of each element, by look-up."""
 
     function: NonlinearFunction = "logistic"
+
+    has_float32_form: ClassVar[bool] = True
 
     def reads_per_lookup(self, operands: Operands) -> int:
         """One, or two to interpolate between."""
@@ -51,6 +55,10 @@ class TableFunction(QuantizedOperator):
         name = "sigmoid" if self.function == "logistic" else "tanh"
         return FUNCTIONS[name](values[0].astype(np.float64)).astype(values[0].dtype)
 
+    def float32_values(self, values: Sequence[Values]) -> Values:
+        """`onnxruntime.functions`."""
+        return (float32.sigmoid if self.function == "logistic" else float32.tanh)(values[0])
+
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """One look-up an element; two of 16-bit codes, between whose entries the unit interpolates.
 
@@ -66,6 +74,8 @@ class Softmax(QuantizedOperator):
     """``exp(beta x)`` over the sum along the last axis; differences from the greatest keep exponents negative."""
 
     beta: float = 1.0
+
+    has_float32_form: ClassVar[bool] = True
 
     def reads_per_lookup(self, operands: Operands) -> int:
         """One, or two to interpolate between."""
@@ -84,6 +94,10 @@ class Softmax(QuantizedOperator):
         (real,) = values
         exponentials = np.exp((real - real.max(axis=-1, keepdims=True)) * real.dtype.type(self.beta))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def float32_values(self, values: Sequence[Values]) -> Values:
+        """`onnxruntime.functions.softmax`."""
+        return float32.softmax(values[0] * np.float32(self.beta) if self.beta != 1 else values[0])
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """Greatest, difference, exponential by look-up, sum and scaling for each element; one reciprocal a row.

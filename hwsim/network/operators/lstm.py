@@ -96,10 +96,10 @@ class GateProduct(MatmulOperator):
         Raises:
             UnsupportedError: operands that a rounding profile has no arithmetic for.
         """
-        if options.profile is not None:
-            self._check_profile(tensors, options.profile)
+        if options.profile not in (None, "onnxruntime"):
+            self._check_profile(tensors, str(options.profile))
         step = super().lower(tensors, options)
-        if options.profile in (None, "tflm"):
+        if options.profile in (None, "tflm", "onnxruntime"):
             return step
         word = UNSATURATED if self.is_recurrent else step.output_format
         inputs, weights = self.input_quantization(tensors), quantization_of(tensors[self.weight])
@@ -125,6 +125,8 @@ class GateProduct(MatmulOperator):
 
 @lru_cache(maxsize=16)
 def _arithmetic(options: LoweringOptions, grids: StateGrids) -> CellArithmetic:
+    if options.profile == "onnxruntime":  # which has no integer LSTM: the machine's own, rescaled in float32
+        return build_cell_arithmetic(grids, replace(options.requantizer, scheme="float"), options.lut)
     if options.profile is not None:
         return profile_arithmetic(options.profile, grids)
     return build_cell_arithmetic(grids, options.requantizer, options.lut)
@@ -200,7 +202,7 @@ class LstmCell(_LstmPart):
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """By a rounding profile, or by the machine's own requantizer and LUT."""
-        arithmetic = self._arithmetic(operands.options)
+        arithmetic = self.arithmetic(operands.options)
         input_parts, recurrent_part, state = values
         gates = gate_values(arithmetic, input_parts[:, self.row], recurrent_part)
         after = next_state(arithmetic, gates, LstmState(state[:, 0], state[:, 1]))
@@ -214,7 +216,7 @@ class LstmCell(_LstmPart):
         """
         step = super().lower(tensors, options)
         assert isinstance(step, FunctionStep)  # noqa: S101  (as of every such operator)
-        arithmetic, cells = self._arithmetic(options), step.output_shape[1]
+        arithmetic, cells = self.arithmetic(options), step.output_shape[1]
         gates = len(GATES) * cells
         actions = Counts(
             {
@@ -227,7 +229,12 @@ class LstmCell(_LstmPart):
         reads = arithmetic.reads_per_lookup
         return replace(step, actions=actions, reads_per_lookup=reads, portions=(step.shapes[0][0], 1, 1))
 
-    def _arithmetic(self, options: LoweringOptions) -> CellArithmetic:
+    def arithmetic(self, options: LoweringOptions) -> CellArithmetic:
+        """Return how pre-activations and states become the next states.
+
+        Raises:
+            ConfigError: the states are not quantized.
+        """
         if self.grids is None:
             raise ConfigError(f"layer {self.name}: states are not quantized")
         return _arithmetic(options, self.grids)

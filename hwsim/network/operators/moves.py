@@ -128,6 +128,7 @@ class _Joins(_Moves):
     """Several tensors become one. Codes of other grids are rescaled to its own; in a file they have one grid."""
 
     keeps_quantization: ClassVar[bool] = False
+    has_float32_form: ClassVar[bool] = True
 
     def integer_values(self, values: Sequence[Values], operands: Operands) -> Values:
         """Rescale what needs it, then move."""

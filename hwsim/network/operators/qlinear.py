@@ -10,10 +10,10 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
-from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
+from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values, in_float32
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import pooling, qlinear
-from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize, quantize
+from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
 from hwsim.numerics.onnxruntime.qlinear import Single
 from hwsim.numerics.tflite.profiles import Profile, check_profile
@@ -227,13 +227,7 @@ class InFloat32(OnnxOperator):
 
     def codes(self, values: Sequence[Values], operands: Operands) -> Values:
         """Dequantize, compute, quantize."""
-        grids = operands.grids
-        reals = [
-            value.astype(np.float32) if grid is None else dequantize(value, grid)
-            for value, grid in zip(values, grids, strict=True)
-        ]
-        result = self.real_values(reals)
-        return result if operands.output_grid is None else quantize(result, operands.output)
+        return in_float32(self.real_values, values, operands)
 
     def real_values(self, values: Sequence[Values]) -> Values:
         """Compute."""

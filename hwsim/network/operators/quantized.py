@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.steps import FunctionStep, Step
 from hwsim.network.tensor import Shape, Tensor
+from hwsim.numerics.onnxruntime.float32 import dequantize, quantize
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.tflite.profiles import Profile
@@ -85,6 +86,9 @@ class QuantizedOperator(Operator):
     real_actions: ClassVar[Mapping[str, int]] = {}
     """The same where operands and output are reals."""
 
+    has_float32_form: ClassVar[bool] = False
+    """Whether profile ``onnxruntime`` computes it in float32 between DequantizeLinear and QuantizeLinear."""
+
     @property
     def constants(self) -> tuple[str, ...]:
         """The operands that are no inputs."""
@@ -109,6 +113,10 @@ class QuantizedOperator(Operator):
             UnsupportedError: there is no arithmetic of reals.
         """
         raise UnsupportedError("has no values in floating point")
+
+    def float32_values(self, values: Sequence[Values]) -> Values:
+        """As `real_values` of float32, step by step as ONNX Runtime's kernels compute it."""
+        return self.real_values(values)
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:  # noqa: ARG002
         """Return the actions for one sample."""
@@ -164,7 +172,19 @@ class _Bound:
         values = [next(rest) if one is None else one for one in self.constants]
         if self.operands.are_real:
             return self.operator.real_values(values)
+        if self.operator.has_float32_form and self.operands.profile == "onnxruntime":
+            return in_float32(self.operator.float32_values, values, self.operands)
         return self.operator.integer_values(values, self.operands)
+
+
+def in_float32(function: Callable[[Sequence[Values]], Values], values: Sequence[Values], operands: Operands) -> Values:
+    """Dequantize what is codes, compute reals in float32, quantize them unless the output is real."""
+    reals = [
+        value.astype(np.float32) if grid is None else dequantize(value, grid)
+        for value, grid in zip(values, operands.grids, strict=True)
+    ]
+    result = function(reals)
+    return result if operands.output_grid is None else quantize(result, operands.output)
 
 
 def _zeros(tensor: Tensor) -> Values:

@@ -21,9 +21,10 @@ def scale_of(grid: Quantization) -> np.float32:
 
 
 def dequantize(codes: Numbers, grid: Quantization) -> Float32Array:
-    """Return ``float32(q - Z) S``; per channel along the last axis if the quantization is: DequantizeLinear."""
-    steps = np.asarray(codes, np.int64) - grid.zero_point
-    return steps.astype(np.float32) * grid.scale.astype(np.float32)
+    """Return ``float32(q - Z) S`` of codes (samples, *shape): DequantizeLinear."""
+    sizes = [] if grid.axis is None else [-1 if axis == grid.axis + 1 else 1 for axis in range(codes.ndim)]
+    steps = np.asarray(codes, np.int64) - grid.zero_point.reshape(sizes)
+    return steps.astype(np.float32) * grid.scale.reshape(sizes).astype(np.float32)
 
 
 def quantize(real: Float32Array, grid: Quantization) -> IntArray:

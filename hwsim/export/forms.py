@@ -1,0 +1,16 @@
+"""All operators that have a form in an exported file."""
+
+from __future__ import annotations
+
+from hwsim.export import elementwise, lstm, moves, pools, products, tables
+from hwsim.export.writer import Form
+from hwsim.network.operator import Operator
+
+FORMS: dict[type[Operator], Form] = {
+    **elementwise.FORMS,
+    **lstm.FORMS,
+    **moves.FORMS,
+    **pools.FORMS,
+    **products.FORMS,
+    **tables.FORMS,
+}

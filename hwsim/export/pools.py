@@ -1,0 +1,75 @@
+"""Pools and means."""
+
+from __future__ import annotations
+
+import math
+
+from hwsim.export.graph import Attributes
+from hwsim.export.images import channels_first, pads, put_channels_first
+from hwsim.export.writer import Form, OnnxWriter
+from hwsim.network.operator import Operator
+from hwsim.network.operators.arithmetic import Mean, Pool2d
+from hwsim.network.operators.elementwise import MaxPool2d
+from hwsim.network.operators.qlinear import MaxPoolCodes
+from hwsim.network.operators.windows import image
+from hwsim.numerics.onnxruntime.pooling import PoolWindow
+
+
+def max_pool(writer: OnnxWriter, operator: MaxPool2d) -> None:
+    """MaxPool."""
+    height, width, _ = size = image(operator.name, writer.network.tensors[operator.input].shape)
+    attributes: Attributes = {
+        "kernel_shape": list(operator.pool),
+        "strides": list(operator.stride),
+        "pads": pads(operator.axes(height, width)),
+    }
+    source = channels_first(writer, operator.input, size)
+    found = writer.step("MaxPool", [source], f"{operator.output}.greatest", attributes)
+    put_channels_first(writer, found, operator.output)
+
+
+def pool(writer: OnnxWriter, operator: Pool2d) -> None:
+    """AveragePool or MaxPool, and an activation."""
+    height, width, _ = size = image(operator.name, writer.network.tensors[operator.input].shape[-3:])
+    kind = "AveragePool" if operator.average else "MaxPool"
+    source = channels_first(writer, operator.input, size)
+    attributes = _window(operator.onnx_window(height, width))
+    found = writer.step(kind, [source], f"{operator.output}.pooled", attributes)
+    put_channels_first(writer, writer.activated(found, operator.output, operator.activation), operator.output)
+
+
+def max_pool_codes(writer: OnnxWriter, operator: MaxPoolCodes) -> None:
+    """MaxPool: the greatest code stands for the greatest real."""
+    size = image(operator.name, writer.network.tensors[operator.input].shape)
+    source = channels_first(writer, operator.input, size)
+    found = writer.step("MaxPool", [source], f"{operator.output}.greatest", _window(operator.window))
+    put_channels_first(writer, found, operator.output)
+
+
+def _window(window: PoolWindow) -> Attributes:
+    (above, below), (left, right) = window.padding
+    return {
+        "kernel_shape": list(window.kernel),
+        "strides": list(window.stride),
+        "dilations": list(window.dilation),
+        "pads": [above, left, below, right],
+    }
+
+
+def mean(writer: OnnxWriter, operator: Mean) -> None:
+    """GlobalAveragePool of what is averaged over, in one row: its sums have a known order."""
+    shape = writer.layout(operator.input).shape
+    averaged = [writer.without_samples(axis, operator.input) for axis in operator.axes]
+    kept = [axis for axis in range(len(shape)) if axis not in averaged]
+    sizes = [math.prod(shape[axis] for axis in axes) for axes in (kept, averaged)]
+    source = writer.graph.transpose(writer.stored(operator.input), [*kept, *averaged])
+    rows = writer.graph.reshape(source, [*sizes, 1])
+    writer.put_stored(writer.step("GlobalAveragePool", [rows], f"{operator.output}.mean"), operator.output)
+
+
+FORMS: dict[type[Operator], Form] = {
+    MaxPool2d: max_pool,
+    MaxPoolCodes: max_pool_codes,
+    Mean: mean,
+    Pool2d: pool,
+}

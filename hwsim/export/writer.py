@@ -1,0 +1,193 @@
+"""What both kinds of ONNX file share: the float operators between quantizations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.export.graph import Array, Attributes, OnnxGraph
+from hwsim.export.layout import Layout, has_sample_axis, layout_of
+from hwsim.network.network import Network
+from hwsim.network.operator import LoweringOptions, quantization_of
+from hwsim.network.operators.lstm import LstmCell, LstmStart
+from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.tflite.scales import TfliteActivation
+
+Form = Callable[["OnnxWriter", Any], None]
+"""Writes the nodes that do what an operator does."""
+
+BOUNDS: dict[TfliteActivation, tuple[float, float]] = {"relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
+
+
+class OnnxWriter(ABC):
+    """Walks a quantized network; the base class writes what computes, a subclass what quantizes.
+
+    Forms of operators find their tensors' reals, codes and layouts here, and put their results here.
+    """
+
+    domains: Mapping[str, int] = {}
+
+    def __init__(self, network: Network, options: LoweringOptions) -> None:
+        self.network = network
+        self.options = options
+        self.graph = OnnxGraph()
+        self._constants: dict[tuple[str, tuple[int, ...]], str] = {}
+
+    def written(self) -> bytes:
+        """Return the file.
+
+        Raises:
+            ConfigError: the network has shapes alone.
+            UnsupportedError: operators or widths without an ONNX form; all of them are listed.
+        """
+        network = self.network
+        if not network.has_values:
+            raise ConfigError(f"workload {network.name} has shapes alone, and no values to write; allowed: one with")
+        self._check_forms()
+        inputs = [self._enter(name) for name in network.inputs]
+        problems = self._operators()
+        if problems:
+            raise UnsupportedError("\n".join(dict.fromkeys(problems)))
+        outputs = [self._leave(name) for name in network.outputs]
+        return self.graph.serialized(network.name, inputs, outputs, self.domains)
+
+    @abstractmethod
+    def reals(self, tensor: str) -> str:
+        """Return the name of a tensor's reals."""
+
+    @abstractmethod
+    def codes(self, tensor: str) -> str:
+        """Return the name of a quantized tensor's codes as 32-bit integers."""
+
+    @abstractmethod
+    def quantized(self, source: str, tensor: str) -> None:
+        """Quantize reals to a tensor of the network."""
+
+    @abstractmethod
+    def constant_reals(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
+        """Return the name of constant reals that stand for codes, with scales along an axis if there are several."""
+
+    def put(self, source: str, tensor: str) -> None:
+        """Make reals, laid out as in the file, a tensor of the network."""
+        if self.network.tensors[tensor].quantization is None:
+            self.graph.node("Identity", [source], tensor)
+        else:
+            self.quantized(source, tensor)
+
+    def grid(self, tensor: str) -> Quantization:
+        """Return a tensor's quantization."""
+        return quantization_of(self.network.tensors[tensor])
+
+    def layout(self, tensor: str) -> Layout:
+        """Return how a tensor lies in the file."""
+        return layout_of(self.network, tensor)
+
+    def stored(self, tensor: str) -> str:
+        """Return a tensor's reals with the axes in hwsim's order, channels last."""
+        return self.graph.transpose(self.reals(tensor), self.layout(tensor).back)
+
+    def put_stored(self, source: str, tensor: str) -> None:
+        """As `put`, of reals of any shape with the axes in hwsim's order."""
+        layout = self.layout(tensor)
+        self.put(self.graph.transpose(self.graph.reshape(source, layout.shape), layout.order), tensor)
+
+    def without_samples(self, axis: int, tensor: str) -> int:
+        """Return the number of an axis of a tensor among those of one sample."""
+        return axis - int(has_sample_axis(self.network, self.network.tensors[tensor].shape))
+
+    def weight(self, name: str, order: Sequence[int], axis: int) -> str:
+        """Return a constant's reals with its axes in another order, and scales along one of them."""
+        return self._constant(name, tuple(order), np.asarray(self.network.tensors[name].data).transpose(order), axis)
+
+    def operand(self, name: str, order: Sequence[int]) -> str:
+        """Return a constant's reals with so many axes, in an order, behind one of 1 for the samples."""
+        data = np.asarray(self.network.tensors[name].data)
+        shape = data.shape[max(data.ndim - len(order), 0) :]
+        aligned = data.reshape((1,) * (len(order) - len(shape)) + shape).transpose(order)
+        return self._constant(name, (-1, *order), aligned[np.newaxis], 0)
+
+    def _constant(self, name: str, order: tuple[int, ...], values: Array, axis: int) -> str:
+        """Write a constant once for each order of its axes."""
+        key = name, order
+        if key not in self._constants:
+            again = sum(known == name for known, _ in self._constants)
+            label, grid = f"{name}.{again}" if again else name, self.network.tensors[name].quantization
+            self._constants[key] = (
+                self.graph.constant(f"{label}.values", values.astype(np.float32))
+                if grid is None
+                else self.constant_reals(label, values, grid, axis)
+            )
+        return self._constants[key]
+
+    def activated(self, source: str, output: str, activation: TfliteActivation) -> str:
+        """Apply a fused activation."""
+        if activation == "none":
+            return source
+        name = self.graph.new_name(f"{output}.activated")
+        if activation == "relu":
+            return self.graph.node("Relu", [source], name)
+        bounds = [
+            self.graph.constant(f"bound.{value:g}", np.asarray(value, np.float32)) for value in BOUNDS[activation]
+        ]
+        return self.graph.node("Clip", [source, *bounds], name)
+
+    def step(self, kind: str, inputs: Sequence[str], base: str, attributes: Attributes | None = None) -> str:
+        """Add a node whose output has a new name that begins with ``base``."""
+        return self.graph.node(kind, inputs, self.graph.new_name(base), attributes)
+
+    def number(self, value: float | np.generic, kind: str) -> str:
+        """Return a constant of one number."""
+        return self.graph.constant(f"{kind}.{value!s}", np.asarray(value, kind))
+
+    def check(self) -> list[str]:
+        """Return what a file of this kind cannot hold: nothing."""
+        return []
+
+    def _enter(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """Write an input: reals in the layout of the user's samples."""
+        layout, given = self.layout(name), f"{name}.given"
+        is_stored = self.network.tensors[name].order is None
+        self.put(self.graph.transpose(given, layout.order) if is_stored else given, name)
+        return given, self.network.sample_shape(name)
+
+    def _leave(self, name: str) -> tuple[str, tuple[int, ...]]:
+        return self.reals(name), self.layout(name).in_file
+
+    def _check_forms(self) -> None:
+        from hwsim.export.forms import FORMS
+
+        problems, others = self.check(), defaultdict[str, list[str]](list)
+        for operator in self.network.operators:
+            if type(operator) not in FORMS:
+                others[type(operator).__name__].append(operator.layer)
+        for kind, layers in others.items():
+            names = list(dict.fromkeys(layers))
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            problems.append(f"layer {names[0]}{more}: {kind} has no form in an exported file")
+        if problems:
+            raise UnsupportedError("\n".join(problems))
+
+    def _operators(self) -> list[str]:
+        """Write all operators, and return what some of them ask for that has no form."""
+        from hwsim.export.forms import FORMS
+
+        problems = []
+        for operator in self.network.operators:
+            try:
+                FORMS[type(operator)](self, operator)
+            except UnsupportedError as error:
+                problems.append(f"layer {operator.layer}: {error}")
+        return problems
+
+
+def coded_activations(network: Network) -> list[str]:
+    """Return the activations that a file holds as codes: all but reals, and the states between an LSTM's steps."""
+    states = {operator.output for operator in network.operators if isinstance(operator, LstmStart | LstmCell)}
+    return [
+        name for name in network.activations if network.tensors[name].quantization is not None and name not in states
+    ]

@@ -1,0 +1,105 @@
+"""Exported networks of many operators compute the integers that hwsim computes under profile onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export.file_runs import FileRun
+from shared_files import shared
+
+from hwsim.compilation import compile_workload, lowering_options
+from hwsim.config.load import load_arch
+from hwsim.errors import UnsupportedError
+from hwsim.export.qdq import qdq_file
+from hwsim.oracles.compare import random_inputs
+from hwsim.readers.read import read_workload
+from hwsim.readers.workload import Workload
+
+ELEMENTS = {
+    "ad01_int8": 6_936,
+    "catdog": 7_743,
+    "hello_world_int8": 102,
+    "kws_ref_model": 217_926,
+    "micro_speech_quantized": 23_784,
+    "pretrainedResnet_quant": 353_724,
+    "rnnoise_INT8": 15_147,
+    "trained_lstm_int8": 5_892,
+    "vww_96_int8": 779_148,
+}
+
+
+def of_a_file(name: str) -> FileRun:
+    workload = read_workload(shared("models", name))
+    return FileRun(workload, random_inputs(workload.network, 3, 0), settings=("array.activation_bits=16",))
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_a_tflite_network_as_qdq_has_every_code_in_onnx_runtime(name: str) -> None:
+    """Residual sums, depthwise convolutions, average pools, softmax, splits, concatenations, logistic, LSTM."""
+    assert of_a_file(f"{name}.tflite").in_onnx_runtime() == (0, ELEMENTS[name])
+
+
+@pytest.mark.parametrize("name", ["catdog", "kws_ref_model", "pretrainedResnet_quant"])
+def test_as_qonnx_codes_differ_only_at_ties_of_odd_zero_points(name: str) -> None:
+    """QONNX adds the zero point before it rounds half to even."""
+    wrong, elements = of_a_file(f"{name}.tflite").in_qonnx()
+    assert elements == ELEMENTS[name]
+    assert wrong <= (14 if name == "pretrainedResnet_quant" else 0)
+
+
+RECURRENT = """\
+schema_version: 1
+name: recurrent
+arrays: recurrent.npz
+input_shape: [3, 4]
+layers:
+  - {name: lstm, type: lstm, units: 3}
+  - {name: hidden, type: dense, units: 6}
+  - {name: squash, type: tanh}
+  - {name: out, type: dense, units: 2}
+  - {name: chance, type: sigmoid}
+data: {calibration: samples, inputs: samples, labels: classes}
+"""
+
+
+def recurrent(folder: Path) -> Workload:
+    """An LSTM, sigmoid and tanh by table, two dense layers."""
+    random = np.random.default_rng(0)
+    shapes = {
+        "lstm.input_weight": (4, 12), "lstm.recurrent_weight": (3, 12), "lstm.bias": (12,),
+        "hidden.weight": (3, 6), "hidden.bias": (6,), "out.weight": (6, 2), "out.bias": (2,), "samples": (6, 3, 4),
+    }  # fmt: skip
+    arrays = {name: random.normal(0, 0.7, shape) for name, shape in shapes.items()}
+    np.savez(folder / "recurrent.npz", **arrays, classes=np.zeros(6, np.int64))
+    (folder / "workload.yaml").write_text(RECURRENT, "utf-8")
+    return read_workload(folder)
+
+
+def test_an_lstm_and_tables_have_every_code_in_both_kinds_of_file(tmp_path: Path) -> None:
+    run = FileRun(recurrent(tmp_path), settings=("activation_lut.interpolation=linear",))
+    assert run.in_onnx_runtime() == run.in_qonnx() == (0, sum(codes.size for codes in run.codes.values()))
+
+
+def test_the_shipped_lstm_has_every_code_in_onnx_runtime() -> None:
+    assert FileRun(read_workload("digits_lstm"), samples=100).in_onnx_runtime() == (0, 10_600)
+
+
+def test_tables_of_an_lstm_are_stored_once() -> None:
+    run = FileRun(read_workload("digits_lstm"), samples=1)
+    assert len(run.qdq()) < 700_000
+
+
+def test_sixteen_bit_activations_differ_where_float32_cannot_hold_a_sum() -> None:
+    """Products of 16 by 8 bits, summed: float32 has 24 bits for them."""
+    wrong, elements = of_a_file("resnet8_static_wi8_ai16.tflite").in_onnx_runtime()
+    assert 0 < wrong / elements < 0.06
+
+
+def test_what_has_no_form_is_named_all_at_once() -> None:
+    spec = load_arch("edge16", ["requantizer.rounding_profile=onnxruntime"])
+    workload = read_workload(shared("models", "resnet8_weight_only_wi8_afp32.tflite"))
+    with pytest.raises(UnsupportedError) as refused:
+        qdq_file(compile_workload(spec, workload).network, lowering_options(spec))
+    assert str(refused.value) == "layer conv_2d_1 and 9 more: RealProduct has no form in an exported file"
