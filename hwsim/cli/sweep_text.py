@@ -116,7 +116,9 @@ def _print_points(rows: Sequence[Row]) -> None:
         Column(f"energy {unit}"),
         Column("overflow events", optional=True),
     ]
-    print_table(columns, [[str(row["point"]), *_cells(row, keys, picojoules)] for row in rows])
+    cells = [[str(row["point"]), *_cells(row, keys, picojoules)] for row in rows]
+    told = [place for place in range(len(columns)) if any(line[place] != NOTHING for line in cells)]
+    print_table([columns[place] for place in told], [[line[place] for place in told] for line in cells])
 
 
 def _cells(row: Row, keys: Iterable[str], picojoules: float) -> list[str]:

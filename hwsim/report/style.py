@@ -109,3 +109,11 @@ def energy_unit(largest_pj: float) -> tuple[float, str]:
         if largest_pj >= pj_per_unit:
             return pj_per_unit, sign
     return 1.0, "pJ"
+
+
+def latency_unit(largest_ms: float) -> tuple[float, str]:
+    """Return milliseconds per unit and the unit's sign, so that ``largest_ms`` is at least 1 of it."""
+    for ms_per_unit, sign in ((1e3, "s"), (1.0, "ms"), (1e-3, "µs")):
+        if largest_ms >= ms_per_unit:
+            return ms_per_unit, sign
+    return 1e-6, "ns"

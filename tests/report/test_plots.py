@@ -52,12 +52,26 @@ def test_accuracy_over_bits_has_every_point_and_no_averages(plots, frames) -> No
     pd.testing.assert_frame_equal(data[columns], frames.done[columns], check_dtype=False)
 
 
-def test_energy_against_accuracy_marks_the_front_of_each_workload(plots, frames) -> None:
-    data = data_of(plots, "energy_against_accuracy")
+@pytest.mark.parametrize("cost", ["energy", "latency"])
+def test_a_cost_against_accuracy_marks_the_front_of_each_workload(plots, frames, cost) -> None:
+    data = data_of(plots, f"{cost}_against_accuracy")
+    column = {"energy": "energy_pj", "latency": "latency_ms"}[cost]
     for workload, of_workload in frames.done.groupby("workload"):
-        front = pareto_front(of_workload["energy_pj"].tolist(), of_workload["accuracy"].tolist())
+        front = pareto_front(of_workload[column].tolist(), of_workload["accuracy"].tolist())
         marked = data[(data["workload"] == workload) & data["pareto_front"]]
         assert set(marked["point"]) == set(of_workload["point"].iloc[front])
+
+
+def test_energy_against_latency_marks_points_that_no_other_beats_in_both(plots, frames) -> None:
+    data = data_of(plots, "energy_against_latency")
+    for workload, of_workload in frames.done.groupby("workload"):
+        marked = set(data[(data["workload"] == workload) & data["pareto_front"]]["point"])
+        assert marked
+        for _, point in of_workload.iterrows():
+            no_worse = of_workload[["energy_pj", "latency_ms"]] <= point[["energy_pj", "latency_ms"]]
+            better = of_workload[["energy_pj", "latency_ms"]] < point[["energy_pj", "latency_ms"]]
+            is_beaten = bool((no_worse.all(axis=1) & better.any(axis=1)).any())
+            assert (point["point"] in marked) != is_beaten
 
 
 def test_latency_per_layer_shows_the_layers_of_the_best_points(plots, frames) -> None:
@@ -131,6 +145,8 @@ def test_one_design_leaves_the_splits_of_latency_and_energy(tmp_path) -> None:
         "accuracy_over_lut_entries": "all points have the same number of LUT entries",
         "sqnr_by_design": "all points have one operand width",
         "energy_against_accuracy": "each workload has one point only",
+        "latency_against_accuracy": "each workload has one point only",
+        "energy_against_latency": "each workload has one point only",
         "number_formats": "all points compute with one number format",
         "latency_per_layer": None,
         "energy_per_component": None,
@@ -144,6 +160,7 @@ def test_without_labels_there_is_no_accuracy_to_plot(tmp_path) -> None:
     found = reasons(store(tmp_path, points({"weight_bits": [4, 8], "guard_bits": [8, 9]}, labelled=False)))
     assert found["accuracy_over_bits"] == "no point has an accuracy: the workloads have no labels"
     assert found["energy_against_accuracy"] == "no point has an accuracy: the workloads have no labels"
+    assert found["energy_against_latency"] is None
     assert found["overflow_over_guard_bits"] == "no point has an overflow event"
     assert found["latency_per_layer"] is None
 

@@ -10,7 +10,6 @@ from hwsim.report.frames import SweepFrames
 from hwsim.report.plots.accuracy import accuracy_over_bits, accuracy_over_guard_bits
 from hwsim.report.plots.accuracy_over_lut import accuracy_over_lut_entries
 from hwsim.report.plots.drawing import Drawing, NotApplicableError, remove_drawing, write_drawing
-from hwsim.report.plots.energy_accuracy import energy_against_accuracy
 from hwsim.report.plots.energy_per_component import energy_per_component
 from hwsim.report.plots.latency_per_layer import latency_per_layer
 from hwsim.report.plots.number_formats import number_formats
@@ -18,6 +17,7 @@ from hwsim.report.plots.overflow_map import overflow_map
 from hwsim.report.plots.overflow_over_guard_bits import overflow_over_guard_bits
 from hwsim.report.plots.roofline import roofline
 from hwsim.report.plots.sqnr_by_design import sqnr_by_design
+from hwsim.report.plots.tradeoffs import energy_against_accuracy, energy_against_latency, latency_against_accuracy
 from hwsim.report.style import plot_style
 
 PLOTS_FOLDER = "plots"
@@ -28,6 +28,8 @@ PLOTS: dict[str, Callable[[SweepFrames], Drawing]] = {
     "accuracy_over_lut_entries": accuracy_over_lut_entries,
     "sqnr_by_design": sqnr_by_design,
     "energy_against_accuracy": energy_against_accuracy,
+    "latency_against_accuracy": latency_against_accuracy,
+    "energy_against_latency": energy_against_latency,
     "number_formats": number_formats,
     "latency_per_layer": latency_per_layer,
     "energy_per_component": energy_per_component,
