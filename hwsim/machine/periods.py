@@ -16,11 +16,15 @@ MOST_STATES = 4096  # that are remembered at once
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a core is in its work: the tile and the fold that its array starts next, and what its loaders look at."""
+    """Where a core is in its work: the tile and the fold that its array starts next, and what its loaders look at.
+
+    ``ahead`` are the slices that lie ready where loaders run ahead without slots.
+    """
 
     tile: int
     fold: int
     loaded: tuple[int, int]
+    ahead: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Periods:
     again, and again, as long as the work stays alike: the clock, the counts and the positions move on by as many
     periods. Inside a tile a transfer from DRAM may last longer than a period: it goes on while nothing else touches
     the DRAM, and the skip ends before it does.
+
+    Slices of a loader that waits for no slot may become more or fewer from period to period: as long as no tile has to
+    wait for one, their number changes nothing.
 
     States are compared where the first core that has folds left, the leader, could start one. The others may be
     anywhere in theirs: a fold that one of them has begun must be like the fold that it had begun a period ago.
@@ -97,12 +104,18 @@ class Periods:
         dram = one.dram.state() if slow else one.dram.requests
         runs = tuple(run.state() for run in self._runs)
         folds = tuple(run.fold_number for run in self._runs) if slow else ()
-        return (one.clock.state(slow=slow), runs, folds, one.timeline.state(), dram)
+        ahead = () if slow else tuple((run.activations.ahead, run.weights.ahead) for run in self._runs)
+        return (one.clock.state(slow=slow), runs, folds, one.timeline.state(), dram, ahead)
 
     def _mark(self) -> Mark:
         one = self._cores[0]
         places = tuple(
-            Place(run.tile_number, run.fold_number, (run.activations.position, run.weights.position))
+            Place(
+                run.tile_number,
+                run.fold_number,
+                (run.activations.position, run.weights.position),
+                (run.activations.ahead, run.weights.ahead),
+            )
             for run in self._runs
         )
         return Mark(one.clock.now, places, one.timeline.snapshot(), dict(one.counts))
@@ -133,6 +146,10 @@ class Periods:
             for loaded, loads in zip(was.loaded, is_at.loaded, strict=True):
                 if loads > loaded:
                     periods = _least(periods, classes.alike(loaded, loads) // (loads - loaded))
+            taken = is_at.tile - was.tile + 1
+            for ready, is_ready in zip(was.ahead, is_at.ahead, strict=True):
+                if is_ready != ready:
+                    periods = _least(periods, _periods_without_waiting(ready, is_ready - ready, taken))
         return periods or 0
 
     def _has_begun(self, number: int) -> bool:
@@ -150,12 +167,27 @@ class Periods:
         for key, count in now.counts.items():
             one.counts[key] += (count - before.counts.get(key, 0)) * periods
         for run, was, is_at in zip(self._runs, before.places, now.places, strict=True):
-            run.skip(cycles)
+            activations, weights = (is_at.ahead[place] - was.ahead[place] for place in range(2))
+            run.skip(cycles, (activations * periods, weights * periods))
             run.tile_number += (is_at.tile - was.tile) * periods
             run.fold_number += (is_at.fold - was.fold) * periods
             run.activations.position += (is_at.loaded[0] - was.loaded[0]) * periods
             run.weights.position += (is_at.loaded[1] - was.loaded[1]) * periods
 
 
-def _least(first: int | None, second: int) -> int:
-    return second if first is None else min(first, second)
+def _periods_without_waiting(ready: int, change: int, taken: int) -> int | None:
+    """Return for how many periods more no tile waits for a slice; None: for ever.
+
+    Args:
+        ready: slices that lay ready when the last period began.
+        change: by how many they become more in a period.
+        taken: how many of them tiles take in a period, at most.
+    """
+    if ready < taken:
+        return 0  # one may have waited
+    return (ready - taken) // -change if change < 0 else None
+
+
+def _least(first: int | None, second: int | None) -> int | None:
+    """Return the smaller number; None is none."""
+    return second if first is None else first if second is None else min(first, second)

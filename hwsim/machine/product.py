@@ -149,11 +149,13 @@ class ProductRun:
             max(self._stream_free_from - now, 0),
         )
 
-    def skip(self, cycles: int) -> None:
-        """Let cycles pass in which what happened repeated itself."""
+    def skip(self, cycles: int, ahead: tuple[int, int]) -> None:
+        """Let cycles pass in which what happened repeated itself; ``ahead`` are slices more that lie ready then."""
         self._stream_free_from += cycles
-        for part in (self._units.output_port, self._units.link, self.activations, self.weights):
-            part.skip(cycles)
+        for port in (self._units.output_port, self._units.link):
+            port.skip(cycles)
+        for supply, slices in zip((self.activations, self.weights), ahead, strict=True):
+            supply.skip(cycles, slices)
         self._blocks = deque(block and _later(block, cycles) for block in self._blocks)
         self._current = self._current and _later(self._current, cycles)
 

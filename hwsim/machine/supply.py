@@ -65,13 +65,23 @@ class OperandSupply:
         if self._tiles.releases(number):
             self._clock.env.process(self._release(number, cycle))
 
-    def state(self) -> tuple[Hashable, ...]:
-        """Return what lies ready, how many slots are free, and how long the port is taken."""
-        return (self._arrived.level, self._slots.level if self._slots else None, self._port.state())
+    @property
+    def ahead(self) -> int:
+        """How many slices lie ready for tiles to come, where the loader does not care: it waits for no slot."""
+        return 0 if self._slots else int(self._arrived.level)
 
-    def skip(self, cycles: int) -> None:
-        """Let cycles pass in which what happened repeated itself."""
+    def state(self) -> tuple[Hashable, ...]:
+        """Return what lies ready and how many slots are free, if there are slots, and how long the port is taken."""
+        slots = (self._arrived.level, self._slots.level) if self._slots else None
+        return (slots, self._port.state())
+
+    def skip(self, cycles: int, ahead: int) -> None:
+        """Let cycles pass in which what happened repeated itself; ``ahead`` slices more lie ready after them."""
         self._port.skip(cycles)
+        if ahead > 0:
+            self._arrived.put(ahead)
+        elif ahead < 0:
+            self._arrived.get(-ahead)
 
     def _note(self, bits: int) -> None:
         """Tell how much has come and not gone since the layer began."""

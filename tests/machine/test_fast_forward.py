@@ -23,7 +23,7 @@ def random_step(random: np.random.Generator) -> tuple[MatmulStep, int]:
     if random.random() < 0.3:
         rows, depth, units = (int(random.integers(1, most)) for most in (30, 60, 80))
         return dense("layer", "x", depth, units, rows), rows * depth
-    groups = int(random.choice([1, 1, 1, 2, 6]))
+    groups = int(random.choice([1, 1, 1, 2, 6, 24]))
     shape = (int(random.integers(3, 13)), int(random.integers(3, 13)), groups * int(random.integers(1, 9)))
     kernel = (int(random.integers(1, 4)), int(random.integers(1, 4)))
     stride = (int(random.integers(1, 3)), int(random.integers(1, 3)))
@@ -96,8 +96,8 @@ def replaced(spec: Any, **values: object) -> Any:
     return spec.model_copy(update=values)
 
 
-def starts(monkeypatch: pytest.MonkeyPatch, rows: int) -> tuple[int, int]:
-    """Time rows of 8 terms by 64 columns on 4 x 4 PEs; return folds that were started one by one, and all cycles."""
+def starts(monkeypatch: pytest.MonkeyPatch, step: MatmulStep, inputs: int) -> tuple[int, int]:
+    """Time a layer on 4 x 4 PEs; return folds that were started one by one, and all cycles."""
     started = 0
     run_fold = ProductRun._run_fold
 
@@ -108,12 +108,26 @@ def starts(monkeypatch: pytest.MonkeyPatch, rows: int) -> tuple[int, int]:
 
     with monkeypatch.context() as patch:
         patch.setattr(ProductRun, "_run_fold", counted)
-        (one,) = time_steps(machine(rows=4, cols=4), [dense("layer", "x", 8, 64, rows)], x=8 * rows)
+        (one,) = time_steps(machine(rows=4, cols=4), [step], x=inputs)
     return started, one.total_cycles
 
 
 def test_the_work_does_not_grow_with_the_number_of_like_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred times as many folds, 1.6 million, take a hundred times as many cycles, but few more steps."""
-    (few, short), (many, long) = starts(monkeypatch, 4_000), starts(monkeypatch, 400_000)
+    (few, short), (many, long) = (
+        starts(monkeypatch, dense("layer", "x", 8, 64, rows), 8 * rows) for rows in (4_000, 400_000)
+    )
     assert 90 * short < long < 110 * short
     assert many < 3 * few < 5_000
+
+
+def test_the_work_does_not_grow_with_the_channels_of_a_depthwise_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of all channels come long before the array needs them, and their number falls from tile to tile."""
+
+    def depthwise(channels: int) -> tuple[int, int]:
+        step = conv("layer", "x", (8, 8, channels), channels, kernel=(3, 3), padding="same", groups=channels)
+        return starts(monkeypatch, step, 64 * channels)
+
+    (few, short), (many, long) = depthwise(100), depthwise(400)
+    assert 3.9 * short < long < 4.1 * short
+    assert many < 3 * few < 300  # of 6,400
