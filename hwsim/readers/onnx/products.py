@@ -12,6 +12,7 @@ from hwsim.network.operators.dense import RowsDense
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.activation_products import stacked_product
 from hwsim.readers.onnx.graph import Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Product
 from hwsim.readers.onnx.model import Array
@@ -95,6 +96,18 @@ def dense(site: Site, source: Live, weights: Weights, bias: Bias | None) -> Prod
     operator = RowsDense(site.node.name, (moved.name,), "", weight, bias_name, units=shape[1], depth=shape[0])
     out = (*source.shape[:-1], shape[1])
     return Product(operator, out, plain(out), scale)
+
+
+def stacked(site: Site, left: Live, right: Live) -> Product:
+    """Return the product of two activations of codes: `stacked_product`.
+
+    Raises:
+        ConfigError, UnsupportedError: as that, and as `product_scale`.
+    """
+    operator, output = stacked_product(site, left, right)
+    if right.codes is None or right.codes.grid is None:
+        raise ConfigError(f"{site.label}: input without a scale")
+    return Product(operator, output.shape, output.order, product_scale(site, left, right.codes.grid))
 
 
 def _constants(

@@ -16,13 +16,11 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.moves import Reshape
-from hwsim.network.operators.qlinear import softmax_work
-from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.onnx.graph import Coded, Codes, Live, broadcast, channels_last, plain
+from hwsim.readers.onnx.graph import Coded, Codes, Live, broadcast, channels_last
 from hwsim.readers.onnx.lazy import (
     Expression,
     Product,
@@ -34,7 +32,8 @@ from hwsim.readers.onnx.lazy import (
     leaf,
     with_constant,
 )
-from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale
+from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale, stacked
+from hwsim.readers.onnx.rows import in_order, layer_normalization, softmax
 from hwsim.readers.onnx.site import Site, image_size
 from hwsim.readers.onnx.words import clipped_word, holds
 
@@ -110,11 +109,11 @@ def _coded(site: Site, place: int, channel_axis: int) -> Weights:
     return Weights(found.codes, found.grid, channel_axis)
 
 
-def _operand(site: Site, reals: Reals) -> Live:
+def _operand(site: Site, reals: Reals, place: int = 0) -> Live:
     """Return the codes of a product's activations."""
-    expression = reals.expression(site.input(0), site.label)
+    expression = reals.expression(site.input(place), site.label)
     if not expression.is_leaf or expression.leaves[0].codes is None:
-        raise UnsupportedError(f"{site.label}: its input is no activation with a DequantizeLinear")
+        raise UnsupportedError(f"{site.label}: its input {place} is no activation with a DequantizeLinear")
     return expression.leaves[0]
 
 
@@ -138,7 +137,10 @@ def conv(site: Site, reals: Reals) -> None:
 
 
 def matmul(site: Site, reals: Reals) -> None:
-    """Inputs: a, b."""
+    """Inputs: a, b, of which b may be another activation."""
+    if not site.is_constant(1):
+        reals.put(site.output, stacked(site, _operand(site, reals), _operand(site, reals, 1)))
+        return
     reals.put(site.output, dense(site, _operand(site, reals), _coded(site, 1, 1), None))
 
 
@@ -160,14 +162,19 @@ def add(site: Site, reals: Reals) -> None:
     for place in (0, 1):
         found = reals.peek(site.input(place))
         other = site.input(1 - place)
-        takes_bias = isinstance(found, Product) and found.operator.bias is None and found.operator.activation == "none"
-        if takes_bias and other in site.graph.coded and reals.readers(site.input(place)) == 1:
+        if _takes_bias(found) and other in site.graph.coded and reals.readers(site.input(place)) == 1:
             assert isinstance(found, Product)  # noqa: S101  (see above)
             biased = _with_bias(site, found, other)
             if biased is not None:
                 reals.put(site.output, biased)
                 return
     _pair(np.add, "add")(site, reals)
+
+
+def _takes_bias(found: Expression | Product | None) -> bool:
+    if not isinstance(found, Product) or not found.operator.has_weights:
+        return False
+    return found.operator.bias is None and found.operator.activation == "none"
 
 
 def _with_bias(site: Site, product: Product, name: str) -> Product | None:
@@ -253,29 +260,12 @@ def bounds(site: Site) -> tuple[float, float]:
     return low, high
 
 
-def softmax(site: Site, reals: Reals) -> None:
-    """Along the last axis; before opset 13 all axes from ``axis`` on are one row."""
-    source = _plain(site, reals)
-    flattens = site.graph.model.opset < 13
-    axis = site.axis(site.integer("axis", 1 if flattens else -1), len(source.shape))
-    if axis != len(source.shape) - 1:
-        raise UnsupportedError(f"{site.label}: axis {axis} of {list(source.shape)}; allowed: the last one")
-    reals.put(site.output, along(source, functions.softmax, source.shape, softmax_work(source.shape)))
-
-
-def _plain(site: Site, reals: Reals) -> Expression:
-    """Return the first input with its axes in the file's order."""
-    return _in_order(site, reals, plain)
-
-
-def _in_order(site: Site, reals: Reals, order: Callable[[Shape], tuple[int, ...]]) -> Expression:
-    source = reals.expression(site.input(0), site.label)
-    wanted = order(source.shape)
-    if source.order == wanted:
-        return source
-    if not source.is_leaf:
-        source = leaf(reals.compute(source, site.graph.internal_name(site.input(0)), None))
-    return leaf(site.graph.in_order(source.leaves[0], wanted))
+def gelu(site: Site, reals: Reals) -> None:
+    """``x Phi(x)``, exact or by tanh."""
+    kind = site.node.attributes.get("approximate", "none")
+    if kind not in ("none", "tanh"):
+        raise ConfigError(f"{site.label}: approximate {str(kind)[:40]}; allowed: none, tanh")
+    _unary(lambda _: functions.gelu if kind == "none" else functions.gelu_by_tanh, "multiply")(site, reals)
 
 
 def _pool_window(site: Site, source: Expression) -> PoolWindow:
@@ -286,7 +276,7 @@ def _pool_window(site: Site, source: Expression) -> PoolWindow:
 
 def average_pool(site: Site, reals: Reals) -> None:
     """Sums in the order of ONNX Runtime's float32 kernel."""
-    source = _in_order(site, reals, channels_last)
+    source = in_order(site, reals, channels_last)
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
     window = replace(_pool_window(site, source), counts_padding=bool(site.integer("count_include_pad", 0)))
@@ -295,7 +285,7 @@ def average_pool(site: Site, reals: Reals) -> None:
 
 def global_average_pool(site: Site, reals: Reals) -> None:
     """The mean of each channel."""
-    source = _in_order(site, reals, channels_last)
+    source = in_order(site, reals, channels_last)
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
     _put_average(site, reals, source, PoolWindow(image_size(source.shape), (1, 1)))
@@ -310,6 +300,7 @@ def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindo
 
 PAIRS = {"Sub": (np.subtract, "add"), "Mul": (np.multiply, "multiply"), "Div": (np.divide, "multiply")}
 UNARY: dict[str, tuple[Callable[[Site], Function], str]] = {
+    "Erf": (lambda _: functions.erf, "multiply"),
     "Sigmoid": (lambda _: functions.sigmoid, "multiply"),
     "Tanh": (lambda _: functions.tanh, "multiply"),
     "HardSwish": (lambda _: functions.hard_swish, "multiply"),
@@ -325,8 +316,10 @@ BUILDERS: dict[str, Builder] = {
     "Clip": clip,
     "Conv": conv,
     "DequantizeLinear": dequantize_linear,
+    "Gelu": gelu,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
+    "LayerNormalization": layer_normalization,
     "MatMul": matmul,
     "QuantizeLinear": quantize_linear,
     "Relu": relu,

@@ -24,7 +24,7 @@ from hwsim.numerics.onnxruntime.qlinear import Single
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.graph import Codes, Live, Order, broadcast, channels_last, plain
 from hwsim.readers.onnx.lazy import Product
-from hwsim.readers.onnx.products import Bias, Weights, convolution, dense
+from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 
 CODE_BITS = 8
@@ -68,7 +68,10 @@ def qlinear_conv(site: Site) -> None:
 
 def qlinear_matmul(site: Site) -> None:
     """Inputs: a, scale, zero point, b, scales, zero points, scale and zero point of y."""
-    product = dense(site, source(site), weights(site, 3, 1), None)
+    if site.is_constant(3):
+        product = dense(site, source(site), weights(site, 3, 1), None)
+    else:
+        product = stacked(site, source(site), source(site, 3))
     finish(site, product, result(site, 6, 7, product.shape, product.order))
 
 
@@ -174,8 +177,8 @@ def qlinear_softmax(site: Site) -> None:
     axis = site.axis(site.integer("axis", 1 if flattens else -1), len(live.shape))
     if any(size > 1 for size in (live.shape[axis + 1 :] if flattens else ())) or axis != len(live.shape) - 1:
         raise UnsupportedError(f"{site.label}: axis {axis} of {list(live.shape)}; allowed: the last one")
-    moved = site.graph.in_order(live, plain(live.shape))
-    output = result(site, 3, 4, live.shape, plain(live.shape))
+    moved = live if live.order[-1] == axis else site.graph.in_order(live, plain(live.shape))
+    output = result(site, 3, 4, live.shape, moved.order)
     site.graph.emit(QLinearSoftmax(site.node.name, (moved.name,), output.name, (moved.name,)), output)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
+from hwsim.network.operators.attention import ActivationProduct
 from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
 from hwsim.network.operators.dense import RowsDense
 from hwsim.network.operators.elementwise import BatchNorm, LutFunction, Rectify
@@ -19,6 +21,7 @@ from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.requantize import Activation
 from hwsim.readers.onnx import qdq, real_float32
+from hwsim.readers.onnx.activation_products import stacked_product
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.gru import gru
 from hwsim.readers.onnx.lazy import Reals, along, apply, leaf, with_constant
@@ -93,8 +96,37 @@ def _dense(site: Site, weights: Array, bias: str | None) -> None:
 
 
 def matmul(site: Site, reals: Reals) -> None:  # noqa: ARG001
-    """Inputs: a, b; b is constant."""
-    _dense(site, _constant(site, 1), None)
+    """Inputs: a, b, of which b may be another activation."""
+    if site.is_constant(1):
+        _dense(site, _constant(site, 1), None)
+        return
+    operator, output = stacked_product(site, site.live(0), site.live(1))
+    site.graph.emit(operator, output)
+
+
+def _scaled(kind: Literal["Mul", "Div"]) -> Builder:
+    """Build a product or quotient, which is part of a product of two activations where it is by a positive number."""
+
+    def build(site: Site, reals: Reals) -> None:
+        places = [place for place in ((0, 1) if kind == "Mul" else (1,)) if site.is_constant(place)]
+        if len(places) != 1 or not _takes_scale(site, reals, 1 - places[0], _constant(site, places[0]), kind):
+            qdq.BUILDERS[kind](site, reals)
+
+    return build
+
+
+def _takes_scale(site: Site, reals: Reals, place: int, value: Array, kind: str) -> bool:
+    """Make a number the scale of the product of two activations before it, where it can be."""
+    name = site.input(place)
+    product = _producer(site, reals, name)
+    live = site.graph.live.get(name)
+    if not isinstance(product, ActivationProduct) or live is None:
+        return False
+    if value.size != 1 or value.ndim > len(live.shape) or not value.item() > 0:
+        return False
+    scale = product.scale * value.item() if kind == "Mul" else product.scale / value.item()
+    _replace(site, product, replace(product, output=site.output, scale=scale), live)
+    return True
 
 
 def gemm(site: Site, reals: Reals) -> None:  # noqa: ARG001
@@ -117,7 +149,7 @@ def add(site: Site, reals: Reals) -> None:
 
 
 def _producer(site: Site, reals: Reals, name: str) -> MatmulOperator | None:
-    """Return the product that writes a tensor, if nothing is fused into it and only this node reads it."""
+    """Return the product that writes a tensor, if only this node reads it."""
     if reals.readers(name) != 1:
         return None
     for operator in site.graph.operators:
@@ -132,7 +164,7 @@ def _absorbed(site: Site, reals: Reals, place: int) -> bool:
     product = _producer(site, reals, name)
     values = _constant(site, 1 - place)
     live = site.graph.live.get(name)
-    if product is None or product.bias is not None or live is None:
+    if product is None or not product.has_weights or product.bias is not None or live is None:
         return False
     channel_axis = live.order[-1]
     aligned = (1,) * (len(live.shape) - values.ndim) + values.shape
@@ -163,7 +195,8 @@ def batch_normalization(site: Site, reals: Reals) -> None:
     if np.any(variance < 0):
         raise ConfigError(f"{site.label}: negative variance; allowed: 0 or more")
     epsilon = site.real("epsilon", 1e-5)
-    if _producer(site, reals, live.name) is not None and live.order[-1] == 1:
+    product = _producer(site, reals, live.name)
+    if product is not None and product.has_weights and live.order[-1] == 1:
         statistics = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
         named = {part: site.graph.add_reals(f"{site.node.name}.{part}", one) for part, one in statistics.items()}
         ends = (live.name,), site.output
@@ -234,11 +267,13 @@ BUILDERS: dict[str, Builder] = {
     "BatchNormalization": batch_normalization,
     "Clip": clip,
     "Conv": conv,
+    "Div": _scaled("Div"),
     "Gemm": gemm,
     "GRU": gru,
     "LSTM": lstm,
     "MatMul": matmul,
     "MaxPool": max_pool,
+    "Mul": _scaled("Mul"),
     "Relu": _rectify("relu"),
     "Sigmoid": _lut("sigmoid"),
     "Tanh": _lut("tanh"),

@@ -1,4 +1,4 @@
-"""More builders of operators of reals: means, normalized rows, functions of elements, tensors joined and padded."""
+"""More builders of operators of reals: means, normalized rows, tensors joined and padded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operators.layer_norm import LayerNorm
 from hwsim.network.tensor import Shape
-from hwsim.numerics.onnxruntime import functions
-from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.readers.onnx.graph import Live, plain
-from hwsim.readers.onnx.lazy import Expression, Reals, along, apply, leaf
+from hwsim.readers.onnx.lazy import Expression, Reals, along, leaf
+from hwsim.readers.onnx.rows import factors, rows
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
@@ -90,50 +90,22 @@ def pad(site: Site, reals: Reals) -> None:
     )
 
 
-def pointwise(function: Callable[[Float32Array], Float32Array]) -> Builder:
-    """Build a function of each element, which is a look-up in codes."""
-
-    def build(site: Site, reals: Reals) -> None:
-        reals.put(site.output, apply(leaf(site.live(0)), function, "multiply"))
-
-    return build
-
-
-def gelu(site: Site, reals: Reals) -> None:
-    """``x Phi(x)``, exact or by tanh."""
-    kind = site.node.attributes.get("approximate", "none")
-    if kind not in ("none", "tanh"):
-        raise ConfigError(f"{site.label}: approximate {str(kind)[:40]}; allowed: none, tanh")
-    pointwise(functions.gelu if kind == "none" else functions.gelu_by_tanh)(site, reals)
-
-
 def layer_normalization(site: Site, reals: Reals) -> None:
-    """Inputs: x, scale, shift: each row along the last axes less its mean, over its standard deviation, in float32."""
-    live = site.live(0)
-    source = site.graph.in_order(live, plain(live.shape))
-    axis = site.axis(site.integer("axis", -1), len(source.shape))
-    shape = source.shape[axis:]
-    factors = [np.asarray(site.array(place), np.float32) for place in (1, 2) if site.has(place)]
-    if not factors or any(one.shape != shape for one in factors):
-        raise UnsupportedError(f"{site.label}: scale or shift of other shapes than {list(shape)}")
-    axes = tuple(range(axis + 1, len(source.shape) + 1))
-    epsilon = np.float32(site.real("epsilon", 1e-5))
-    elements, rows = source.elements, source.elements // int(np.prod(shape))
-    counts = Counts(
-        {
-            ("vector_unit", "add"): 4 * elements,
-            ("vector_unit", "multiply"): 3 * elements,
-            ("activation_lut", "lookup"): rows,
-        }
+    """Inputs: x, scale, shift: each row along the last axes less its mean, over its standard deviation."""
+    source = rows(site, reals, site.integer("axis", -1))
+    live = source.leaves[0] if source.is_leaf else reals.compute(source, site.graph.internal_name(site.input(0)), None)
+    scale, shift = factors(site, live.shape)
+    gamma, beta = (
+        site.graph.add_reals(f"{site.node.name}.{part}", values.astype(np.float64))
+        for part, values in (("gamma", scale), ("beta", shift))
     )
-    body = functions.LayerNormalization(axes, epsilon, tuple(factors))
-    reals.put(site.output, along(leaf(source), body, source.shape, counts))
+    epsilon = site.real("epsilon", 1e-5)
+    operator = LayerNorm(site.node.name, (live.name,), site.output, gamma, beta, epsilon)
+    site.graph.emit(operator, replace(live, name=site.output))
 
 
 BUILDERS: dict[str, Builder] = {
     "Concat": concat,
-    "Erf": pointwise(functions.erf),
-    "Gelu": gelu,
     "LayerNormalization": layer_normalization,
     "Pad": pad,
     "ReduceMean": reduce_mean,
