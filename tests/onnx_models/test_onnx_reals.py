@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,18 @@ import pytest
 from onnx import helper
 from onnx_files import ModelBuilder, runtime_tensors
 
+from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values
+from hwsim.network.operator import quantization_of
+from hwsim.network.operators.attention import StridedMatmul
 from hwsim.network.operators.elementwise import BatchNorm
+from hwsim.network.steps import ElementwiseStep
 from hwsim.quantize.fuse import fuse
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
-from hwsim.samples import choose_samples
+from hwsim.samples import choose_samples, with_calibration
 from hwsim.simulate import integer_tensors, run
 
 TOLERANCE = 2e-5  # of the greatest value of a tensor; ONNX Runtime computes in float32
@@ -186,13 +191,13 @@ def test_inputs_of_another_shape_are_refused(tmp_path: Path) -> None:
 def test_what_has_no_place_is_listed(tmp_path: Path) -> None:
     drawn = Drawn((4, 4))
     node = drawn.file.node
-    node("MatMul", ["x", "x"], "a")
+    node("MatMul", [drawn.numbers(4, 4), "x"], "a")
     node("CumSum", ["x", drawn.integers(1)], "b")
     node("Conv", ["x", drawn.numbers(4, 4, 3, 3)], "y")
     with pytest.raises(UnsupportedError) as refused:
         drawn.read(tmp_path)
     assert str(refused.value).replace(f"{tmp_path}/", "").splitlines() == [
-        "model.onnx: node 0 (MatMul): input 1 ('x') is not constant",
+        "model.onnx: node 0 (MatMul): input 0 ('c0') is a constant",
         "model.onnx: node 1 (CumSum): no such operator here",
         "model.onnx: node 2 (Conv): input [1, 4, 4] by weights [4, 4, 3, 3]; allowed: one or two spatial axes",
         "model.onnx: 0 of 3 operators would run: none",
@@ -304,3 +309,91 @@ def test_parts_of_transformers(tmp_path: Path) -> None:
     result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs)
     assert result.sqnr_db is not None
     assert result.sqnr_db > 25
+
+
+def encoder(drawn: Drawn, *, tokens: int, heads: int, depth: int) -> None:
+    """A float encoder block as PyTorch exports it: heads by Reshape and Transpose, the unit by Erf."""
+    node, channels = drawn.file.node, heads * depth
+    sizes, joined = drawn.integers(0, tokens, heads, depth), drawn.integers(0, tokens, channels)
+    node("LayerNormalization", ["x", drawn.positive(channels), drawn.numbers(channels)], "norm1")
+    for name, order in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3])):
+        node("MatMul", ["norm1", drawn.numbers(channels, channels)], f"{name}.sums")
+        node("Add", [f"{name}.sums", drawn.numbers(channels)], name)
+        node("Reshape", [name, sizes], f"{name}.parts")
+        node("Transpose", [f"{name}.parts"], f"{name}.heads", perm=order)
+    node("MatMul", ["query.heads", "key.heads"], "scores.sums")
+    node("Div", ["scores.sums", drawn.file.constant(depth**0.5, np.float32)], "scores")
+    node("Softmax", ["scores"], "shares", axis=-1)
+    node("MatMul", ["shares", "value.heads"], "context")
+    node("Transpose", ["context"], "context.moved", perm=[0, 2, 1, 3])
+    node("Reshape", ["context.moved", joined], "context.joined")
+    node("MatMul", ["context.joined", drawn.numbers(channels, channels)], "projected")
+    node("Add", ["x", "projected"], "attended")
+    node("LayerNormalization", ["attended", drawn.positive(channels), drawn.numbers(channels)], "norm2")
+    node("MatMul", ["norm2", drawn.numbers(channels, 2 * channels)], "wide")
+    node("Div", ["wide", drawn.file.constant(2**0.5, np.float32)], "d")
+    node("Erf", ["d"], "e")
+    node("Add", ["e", drawn.file.constant(1, np.float32)], "f")
+    node("Mul", ["wide", "f"], "g")
+    node("Mul", ["g", drawn.file.constant(0.5, np.float32)], "gelu")
+    node("MatMul", ["gelu", drawn.numbers(2 * channels, channels)], "narrow")
+    node("Add", ["attended", "narrow"], "y")
+
+
+def test_an_encoder_block_tensor_by_tensor(tmp_path: Path) -> None:
+    drawn = Drawn((6, 16))
+    encoder(drawn, tokens=6, heads=2, depth=8)
+    assert {"norm1", "scores", "shares", "context", "attended", "norm2", "gelu", "y"} <= set(drawn.check(tmp_path))
+
+
+def test_an_encoder_block_is_quantized_to_integers_alone(tmp_path: Path) -> None:
+    """The scale is the requantizer's, rows are normalized in integers, the written-out unit is one look-up a code."""
+    drawn = Drawn((6, 16))
+    encoder(drawn, tokens=6, heads=2, depth=8)
+    network = drawn.read(tmp_path).network
+    kinds = [type(operator).__name__ for operator in network.operators]
+    assert kinds.count("StridedMatmul") == kinds.count("LayerNorm") == 2
+    assert [one.scale for one in network.operators if isinstance(one, StridedMatmul)] == [
+        pytest.approx(8**-0.5), 1.0,
+    ]  # fmt: skip
+    result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs)
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 25
+    counts = result.energy.groupby(["component", "action"])["count"].sum()
+    assert counts["activation_lut", "lookup"] == 6 * 32 + 6 * 12 + 6 * 2  # the unit; softmax: codes, and rows
+    assert "float_multiply" not in {action for _, action in counts.index}
+
+
+def test_gelu_of_codes_is_the_rounded_function_of_each(tmp_path: Path) -> None:
+    """All 256 codes at once, against the formula in float64."""
+    drawn = Drawn((256,))
+    drawn.file.opset = 20
+    drawn.file.node("Gelu", ["x"], "y")
+    workload = drawn.read(tmp_path)
+    calibration = np.linspace(-5, 5, 256, dtype=np.float32)[np.newaxis]
+    samples = choose_samples(with_calibration(workload, calibration), inputs=calibration)
+    compiled = compile_workload(load_arch("edge16"), samples.workload)
+    source, output = (quantization_of(compiled.network.tensors[name]) for name in ("x", "y"))
+    codes = np.arange(-128, 128)
+    reals = source.dequantize(codes)
+    exact = reals * 0.5 * np.vectorize(math.erfc)(-reals / math.sqrt(2))
+    (step,) = (one for one in compiled.steps if isinstance(one, ElementwiseStep))
+    found = step.compute(codes[np.newaxis].astype(np.int64))[0]
+    assert np.array_equal(found, np.clip(np.rint(exact / output.scale) + output.zero_point, -128, 127))
+
+
+@pytest.mark.parametrize(
+    ("factor", "kinds"),
+    [(0.5, ["RealFunction"]), (0.25, ["RealFunction"] * 5)],
+)
+def test_only_the_units_own_constants_make_it_one(tmp_path: Path, factor: float, kinds: list[str]) -> None:
+    """Half of x first, and the inner factor as a product."""
+    drawn = Drawn((8,))
+    node = drawn.file.node
+    node("Mul", [drawn.file.constant(factor, np.float32), "x"], "half")
+    node("Mul", ["x", drawn.file.constant(0.5**0.5, np.float32)], "d")
+    node("Erf", ["d"], "e")
+    node("Add", [drawn.file.constant(1, np.float32), "e"], "f")
+    node("Mul", ["f", "half"], "y")
+    drawn.check(tmp_path)
+    assert [type(one).__name__ for one in drawn.read(tmp_path).network.operators] == kinds

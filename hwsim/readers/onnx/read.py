@@ -15,6 +15,7 @@ from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
+from hwsim.readers.onnx.patterns import with_gelus
 from hwsim.readers.onnx.site import CODE_TYPES, Site
 from hwsim.readers.workload import Workload, workload_of_file
 
@@ -37,7 +38,9 @@ def read_onnx(path: Path) -> Workload:
 
 
 def _network(model: FileModel, name: str) -> Network:
-    graph = Graph(model, dict(model.constants), holds_codes=_is_quantized(model))
+    holds_codes = _is_quantized(model)
+    model = model if holds_codes else with_gelus(model)
+    graph = Graph(model, dict(model.constants), holds_codes=holds_codes)
     if not graph.holds_codes and len(model.inputs) != 1:
         raise UnsupportedError(f"{len(model.inputs)} inputs of reals; allowed: 1")
     for one in model.inputs:
