@@ -65,10 +65,10 @@ def columns_that_cannot_overflow(params: ArrayParams, operands: FoldOperands) ->
     and sum(max(0, w x_min, w x_max)); starting values widen both.
     """
     x_min, x_max = int(operands.activations.min()), int(operands.activations.max())
-    weights = operands.weights.astype(np.int64, copy=False)  # a product of narrow words would wrap unseen
-    at_min, at_max = weights * x_min, weights * x_max
-    greatest = np.maximum(np.maximum(at_min, at_max), 0).sum(axis=0)
-    least = np.minimum(np.minimum(at_min, at_max), 0).sum(axis=0)
+    positive = np.maximum(operands.weights, 0).sum(axis=0, dtype=np.int64)
+    negative = np.minimum(operands.weights, 0).sum(axis=0, dtype=np.int64)
+    greatest = positive * max(x_max, 0) + negative * min(x_min, 0)
+    least = positive * min(x_min, 0) + negative * max(x_max, 0)
     greatest = greatest + np.maximum(operands.initial.max(axis=0), 0)
     least = least + np.minimum(operands.initial.min(axis=0), 0)
     return np.asarray((greatest <= params.accumulator.max) & (least >= params.accumulator.min))

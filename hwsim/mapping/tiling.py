@@ -273,7 +273,11 @@ class TilingSearch:
             grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
             depths = [grid.depth_tile(depth) for depth in range(grid.depths)] if is_cut else [gather.all_depth]
             rows = [grid.row_tile(row) for row in range(grid.rows)]
-            counts = [gather.distinct(*place) for place in product(self._each_group, rows, depths)]
+            counts = [
+                count
+                for group, depth in product(self._each_group, depths)
+                for count in gather.distinct_each(group, rows, depth)
+            ]
             self._rows_cost[key] = self._over_groups(sum(counts)) * width, max(counts) * width
         return self._rows_cost[key]
 

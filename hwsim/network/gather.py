@@ -7,6 +7,7 @@ asks how many different elements a part of the table names; only runs with data 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,10 @@ class Gather(ABC):
     @abstractmethod
     def distinct(self, group: int, rows: slice, depth: slice) -> int:
         """Return how many different elements a part of the table names, padding left out."""
+
+    def distinct_each(self, group: int, pieces: Sequence[slice], depth: slice) -> list[int]:
+        """Return how many different elements each of some ranges of rows names."""
+        return [self.distinct(group, rows, depth) for rows in pieces]
 
     @property
     def groups_are_alike(self) -> bool:

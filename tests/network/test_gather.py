@@ -81,6 +81,9 @@ def test_counts_in_closed_form_are_those_of_the_table(data: st.DataObject) -> No
     assert np.array_equal(gather.indices(group, rows, depth), explicit.indices(group, rows, depth))
     assert gather.distinct(group, rows, depth) == explicit.distinct(group, rows, depth)
     assert gather.elements == explicit.elements
+    step = data.draw(st.integers(1, gather.out_rows))
+    pieces = [slice(start, min(start + step, gather.out_rows)) for start in range(0, gather.out_rows, step)]
+    assert gather.distinct_each(group, pieces, depth) == explicit.distinct_each(group, pieces, depth)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -68,6 +68,23 @@ class ConvGather(Gather):
             if taps.start < taps.stop:
                 total += (stop - start) * _pixels(self.vertical, self.horizontal, _key(rows), _key(taps))
         return total
+
+    def distinct_each(self, group: int, pieces: Sequence[slice], depth: slice) -> list[int]:
+        """Count once for all ranges that are the same but for the lines that they lie on, none of them at an edge."""
+        axis, width = self.vertical, self.horizontal.outputs
+        first_inside = -(-axis.before // axis.stride)
+        last_inside = (axis.size - 1 + axis.before - (axis.window - 1) * axis.dilation) // axis.stride
+        found: dict[tuple[int, int], int] = {}
+        counts = []
+        for rows in pieces:
+            line, place = divmod(rows.start, width)
+            is_inside = line >= first_inside and (rows.stop - 1) // width <= last_inside
+            start = first_inside * width + place if is_inside else rows.start
+            key = start, start + rows.stop - rows.start
+            if key not in found:
+                found[key] = self.distinct(group, slice(*key), depth)
+            counts.append(found[key])
+        return counts
 
 
 @dataclass(frozen=True)
