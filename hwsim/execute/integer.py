@@ -14,6 +14,7 @@ from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
 from hwsim.network.activation_products import ActivationMatmulStep
+from hwsim.network.float_sums import OutputBlock
 from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
 from hwsim.numerics.formats import IntArray
 
@@ -145,8 +146,12 @@ def _exact_products(step: ActivationMatmulStep, first: IntArray, second: IntArra
         operands = step.offset_weights(weights, group, columns)
         sums = np.matmul(rows.astype(np.float64), operands.astype(np.float64)).astype(np.int64)
         sums += step.sample_constants(weights)[:, np.newaxis]
-        outputs.append(step.requantize(sums, rows.sum(axis=2), group, columns))
+        outputs.append(step.requantize(sums, rows.sum(axis=2), _whole(step, group), rows, are_exact=True))
     return np.concatenate(outputs, axis=2).reshape(len(first), -1)
+
+
+def _whole(step: MatmulStep, group: int) -> OutputBlock:
+    return OutputBlock(group, slice(0, step.shape.out_rows), slice(0, step.shape.out_cols))
 
 
 def _run_matmul(
@@ -167,8 +172,9 @@ def _run_matmul(
         if room > 0 and batch.per_pe.any():
             found = _events(counting, operands[0], weights, initial, group, room)
             overflow.first = np.concatenate([overflow.first, found])
-        columns = slice(0, step.shape.out_cols)
-        outputs.append(step.requantize(batch.output, operands.sum(axis=2), group, columns))
+        are_exact = not (outside or batch.per_pe.any())
+        whole, row_sums = _whole(step, group), operands.sum(axis=2)
+        outputs.append(step.requantize(batch.output, row_sums, whole, operands, are_exact=are_exact))
     return np.concatenate(outputs, axis=2).reshape(len(codes), -1)
 
 

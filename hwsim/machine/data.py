@@ -16,6 +16,7 @@ from hwsim.execute.integer import overflow_error, preload
 from hwsim.machine.memory import Reads, ScratchpadData
 from hwsim.machine.stepping import FoldQueue, FoldWork
 from hwsim.mapping.plan import ProductPlan
+from hwsim.network.float_sums import OutputBlock
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 
@@ -61,6 +62,8 @@ class ProductData:
         self._activation_reads = Reads(self.activations, MOST_KEPT_ELEMENTS)
         self._weight_reads = Reads(self.weights, MOST_KEPT_ELEMENTS)
         self._pieces: list[tuple[IntArray, IntArray]] = []
+        kept = step.shape.depth if step.float_sums is not None else 0
+        self._operands = np.zeros((*shape[:2], kept), np.int64)
 
     def step_fold(self, group: int, fold: Fold) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums.
@@ -85,9 +88,16 @@ class ProductData:
         """Put a fold's sums into the accumulators, and what the row-sum unit heard of it into that unit's."""
         group, fold = work.group, work.fold
         self._accumulators[group, fold.out_rows, fold.out_cols] = sums
-        if self._step.adds_row_sums and fold.out_cols.start == self._plan.region.out_cols.start:  # the first columns
-            self._row_sums[group, fold.out_rows] += work.operands.activations.sum(axis=1)
+        if fold.out_cols.start == self._plan.region.out_cols.start:  # the first columns
+            self._hear(group, fold, work.operands.activations)
         self._keep(events, group, fold)
+
+    def _hear(self, group: int, fold: Fold, activations: IntArray) -> None:
+        """Keep of a row's operands what its outputs depend on besides the accumulators."""
+        if self._step.adds_row_sums:
+            self._row_sums[group, fold.out_rows] += activations.sum(axis=1)
+        if self._step.float_sums is not None:
+            self._operands[group, fold.out_rows, fold.depth] = activations
 
     def _activations(self, group: int, fold: Fold) -> IntArray:
         rows, depth = fold.out_rows, fold.depth
@@ -128,13 +138,19 @@ class ProductData:
         All are transformed at once, which is faster than block after block and the same integer by integer.
         """
         self._queue.settle()
-        rows, columns = self._plan.region.out_rows, self._plan.region.out_cols
-        found = np.zeros_like(self._drained)
-        for group in range(self._step.groups):
-            place = (group, rows, columns)
-            codes = self._step.requantize(self._drained[place], self._drained_row_sums[place[:2]], group, columns)
-            found[place] = np.where(self._requantized[place], codes, 0)
+        parts = [self._outputs(group) for group in range(self._step.groups)]
+        found = np.zeros(self._drained.shape, parts[0].dtype)
+        found[:, self._plan.region.out_rows, self._plan.region.out_cols] = parts
         return found
+
+    def _outputs(self, group: int) -> IntArray:
+        """Return what the core's rows and columns of a group become."""
+        region = self._plan.region
+        place = (group, region.out_rows, region.out_cols)
+        block = OutputBlock(group, region.out_rows, region.out_cols)
+        operands = self._operands[place[:2]]
+        codes = self._step.requantize(self._drained[place], self._drained_row_sums[place[:2]], block, operands)
+        return np.where(self._requantized[place], codes, 0)
 
     @property
     def events(self) -> IntArray:

@@ -15,6 +15,7 @@ import numpy as np
 from hwsim.array.params import GemmShape
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.float_sums import FloatSums, OutputBlock, Streamed
 from hwsim.network.gather import Gather
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
@@ -117,6 +118,8 @@ class MatmulStep(ProductStep):
     zero_point: ZeroPointMode
     bias_mode: BiasMode
     requantizer: Requantizer
+    float_sums: FloatSums | None = field(default=None, kw_only=True)
+    """Whose outputs stand in place of the requantizer's where accumulators are exact; None: the requantizer's do."""
 
     def __post_init__(self) -> None:
         largest = int(np.abs(self.bias).max(initial=0))
@@ -155,7 +158,7 @@ class MatmulStep(ProductStep):
         """Return what streams into the array, (samples, out_rows, depth), for input codes (samples, elements)."""
         padding = np.full((codes.shape[0], 1), self.activation_zero_point, np.int64)
         padded = np.concatenate([codes, padding], axis=1)  # index -1 is the last column
-        return self.offset_activations(padded[:, self.gather.indices(group)])
+        return self.offset_activations(padded.take(self.gather.indices(group), axis=1))
 
     def offset_activations(self, codes: IntArray) -> IntArray:
         """Subtract the zero point in front of the PE where the hardware does."""
@@ -169,19 +172,31 @@ class MatmulStep(ProductStep):
         """Subtract the zero points of some columns in front of the PE where the hardware does."""
         return codes - self._weight_zero_points(group)[columns] if self.zero_point == "operand" else codes
 
-    def requantize(self, accumulators: IntArray, row_sums: IntArray, group: int, columns: slice) -> IntArray:
-        """Turn accumulators (..., rows, columns) of a group's output columns into output codes.
+    def requantize(
+        self,
+        accumulators: IntArray,
+        row_sums: IntArray,
+        block: OutputBlock,
+        operands: IntArray,
+        *,
+        are_exact: bool = False,
+    ) -> IntArray:
+        """Turn accumulators (..., rows, columns) of a block of outputs into codes.
 
-        ``row_sums`` (..., rows) are the sums of the same rows' activation operands, as the row-sum unit has them.
+        ``row_sums`` (..., rows) are the sums of the rows' activation operands, as the row-sum unit has them.
+        ``operands`` (..., rows, depth) are what has streamed into the array; only `float_sums` looks at them. Where
+        accumulators ``are_exact`` for certain, it need not find out.
         """
         sums = accumulators
         if self.bias_mode == "requantizer":
-            sums = sums + self.bias[group, columns]
+            sums = sums + self.bias[block.group, block.columns]
         if self.adds_row_sums:
-            sums = sums + row_sum_term(row_sums, self._weight_zero_points(group)[columns])
-        first = group * self.shape.out_cols
-        channels = slice(first + columns.start, first + columns.stop)
-        return self.requantizer.columns(channels).apply(sums)
+            sums = sums + row_sum_term(row_sums, self._weight_zero_points(block.group)[block.columns])
+        codes = self.requantizer.columns(block.channels(self.shape.out_cols)).apply(sums)
+        if self.float_sums is None:
+            return codes
+        streamed = Streamed(operands, self.activation_zero_point if self.zero_point == "folded" else 0)
+        return self.float_sums.replace_exact(codes, None if are_exact else sums, streamed, block)
 
     def _weight_zero_points(self, group: int) -> IntArray:
         if self.weight_zero_point.ndim == 0:

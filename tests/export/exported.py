@@ -65,7 +65,7 @@ class Exported:
 def in_onnx_runtime(
     content: bytes, inputs: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str], *, fused: bool
 ) -> dict[str, np.ndarray]:
-    """Return tensors of a file: computed node by node in float32, or fused into kernels of integers."""
+    """Return tensors of a file: node by node in float32, or fused into kernels of integers; sample by sample."""
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     for name in names:
@@ -78,8 +78,9 @@ def in_onnx_runtime(
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     given = inputs if isinstance(inputs, Mapping) else {model.graph.input[0].name: inputs}
-    found = session.run(list(names), dict(given))
-    return dict(zip(names, map(np.asarray, found), strict=True))
+    samples = range(len(next(iter(given.values()))))
+    runs = [session.run(list(names), {name: one[at : at + 1] for name, one in given.items()}) for at in samples]
+    return dict(zip(names, map(np.concatenate, zip(*runs, strict=True)), strict=True))
 
 
 def helper_info(name: str) -> onnx.ValueInfoProto:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import Exported
+from exported import Exported, in_onnx_runtime
+from processor import in_order_of_x86
 
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
@@ -19,12 +20,15 @@ from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
 
+NETWORKS = ("digits_mlp", "digits_cnn")
 STORED_BITS = {qdq_file: 4, qonnx_file: 2}  # the narrowest weights that a file tells apart
 
 
-@pytest.mark.parametrize("write", [qdq_file, qonnx_file])
-@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn"])
-@pytest.mark.parametrize("bits", [8, 4, 3])
+@pytest.mark.parametrize(
+    ("write", "workload", "bits"),
+    [(qdq_file, workload, bits) for workload in NETWORKS for bits in (4, 3)]
+    + [(qonnx_file, workload, bits) for workload in NETWORKS for bits in (8, 4, 3)],
+)
 def test_every_code_comes_back(
     tmp_path: Path, write: Callable[[Network, LoweringOptions], bytes], workload: str, bits: int
 ) -> None:
@@ -36,6 +40,20 @@ def test_every_code_comes_back(
     found = integer_tensors(load_arch("edge16", [*widths, "array.guard_bits=16"]), chosen)
     wrong, elements = case.differences(lambda name: np.asarray(found[name]))
     assert (wrong, elements > 70_000) == (0, True)
+
+
+@in_order_of_x86
+@pytest.mark.parametrize("workload", NETWORKS)
+def test_a_qdq_file_that_is_read_back_has_the_codes_of_its_float32_sums(tmp_path: Path, workload: str) -> None:
+    """As in ONNX Runtime node by node, image by image; the network itself sums integers, as ONNX Runtime's fusions."""
+    case = Exported(workload, 8, 540)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(qdq_file(case.network, case.options))
+    chosen = choose_samples(read_workload(path), inputs=case.inputs)
+    found = integer_tensors(load_arch("edge16", ["array.guard_bits=16"]), chosen)
+    theirs = in_onnx_runtime(path.read_bytes(), case.inputs, list(case.codes), fused=False)
+    assert {name: int(np.count_nonzero(found[name] != theirs[name])) for name in theirs} == dict.fromkeys(theirs, 0)
+    assert sum(codes.size for codes in theirs.values()) > 70_000
 
 
 def test_a_file_keeps_its_widths(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hwsim.simulate import integer_tensors
 
 MICROSOFT = "com.microsoft"
 CODES = (np.int8, np.uint8)
+NINE_BITS = ("array.weight_bits=9", "array.activation_bits=9")
 
 
 @dataclass
@@ -101,11 +102,12 @@ class Agreement:
         return sum(self.differences.values())
 
 
-def compared(path: Path, inputs: Mapping[str, np.ndarray], tensors: Sequence[str] = ()) -> Agreement:
+def compared(
+    path: Path, inputs: Mapping[str, np.ndarray], tensors: Sequence[str] = (), *, settings: Sequence[str] = NINE_BITS
+) -> Agreement:
     """Compare all tensors of a file that hwsim has as integers, or those named."""
     workload = read_workload(path)
-    ours = integer_tensors(load_arch("edge16", ["array.weight_bits=9", "array.activation_bits=9"]),
-                           choose_samples(workload, inputs=dict(inputs)))  # fmt: skip
+    ours = integer_tensors(load_arch("edge16", settings), choose_samples(workload, inputs=dict(inputs)))
     names = list(tensors) or [name for name, values in ours.items() if values.dtype.kind in "iu"]
     theirs = runtime_tensors(path.read_bytes(), inputs, names)
     for name in names:

@@ -11,11 +11,12 @@ import numpy as np
 
 from hwsim import registry
 from hwsim.errors import UnsupportedError
+from hwsim.network.float_sums import FloatKernel, FloatSums, Range
 from hwsim.network.gather import Gather, as_gather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.steps import MatmulStep
 from hwsim.network.tensor import Shape, Tensor
-from hwsim.numerics.formats import IntArray
+from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.requantize import Activation, Requantizer, build_requantizer
 from hwsim.numerics.rounding import FloatArray
@@ -27,7 +28,7 @@ from hwsim.numerics.zero_point import folded_constants
 NARROW_BITS = 8  # activations up to here have 32-bit biases in TensorFlow Lite, wider ones 64-bit biases
 SUM_BITS = 32  # of an output that keeps the sums as they are
 RealArray = np.ndarray[Any, Any]
-REAL_RANGES: dict[TfliteActivation, tuple[float | None, float | None]] = {
+REAL_RANGES: dict[TfliteActivation, Range] = {
     "none": (None, None),
     "relu": (0.0, None),
     "relu6": (0.0, 6.0),
@@ -49,6 +50,8 @@ class MatmulOperator(Operator):
     groups: int = 1
     packed: bool = False
     """Whether the weights lie in a file as two in a byte, which some kernels have arithmetic of their own for."""
+    float_kernel: FloatKernel | None = None
+    """How profile ``onnxruntime`` sums reals in place of codes; None: as the array sums."""
 
     matrices: ClassVar[int] = 1
     """How many weights lie side by side: each has a scale of its own where a tensor has one."""
@@ -101,7 +104,7 @@ class MatmulOperator(Operator):
         """Fold the constants of the zero points into the bias and build the requantizer."""
         weight = tensors[self.weight]
         inputs, weights = self.input_quantization(tensors), quantization_of(weight)
-        output = quantization_of(tensors[self.output])
+        output = self._output_grid(tensors, options)
         matrices = self._weight_codes(weight)
         zero_points = weights.zero_point
         return MatmulStep(
@@ -123,6 +126,41 @@ class MatmulOperator(Operator):
             weight_name=self.weight,
             weight_index_bits=weight.index_bits,
             weight_decoding=weight.decoding,
+            float_sums=self._float_sums(tensors, matrices, options),
+        )
+
+    def _output_grid(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Quantization:
+        """Return the output's quantization; that of 32-bit integers where outputs are reals.
+
+        Raises:
+            UnsupportedError: reals in a profile that sums integers alone.
+        """
+        grid = tensors[self.output].quantization
+        if grid is not None or self.float_kernel is None:
+            return quantization_of(tensors[self.output])
+        if options.profile != "onnxruntime":
+            raise UnsupportedError(
+                f"layer {self.name}: sums as reals in profile '{options.profile}'; available: onnxruntime"
+            )
+        return Quantization(np.asarray(1.0), np.asarray(0, np.int64), IntFormat(SUM_BITS))
+
+    def _float_sums(
+        self, tensors: Mapping[str, Tensor], matrices: IntArray, options: LoweringOptions
+    ) -> FloatSums | None:
+        if self.float_kernel is None or options.profile != "onnxruntime":
+            return None
+        weights, shape = quantization_of(tensors[self.weight]), (self.groups, 1, -1)
+        zero_points = weights.zero_point if weights.zero_point.ndim == 0 else weights.zero_point.reshape(shape)
+        bias = np.zeros(1, np.int64) if self.bias is None else np.asarray(tensors[self.bias].data, np.int64)
+        return FloatSums(
+            self.float_kernel,
+            as_gather(self.gather(tensors[self.input].shape)).out_rows,
+            self.input_quantization(tensors),
+            matrices - zero_points,
+            weights.scale.astype(np.float32),
+            np.broadcast_to(bias, (self.groups * matrices.shape[2],)).reshape(self.groups, -1),
+            REAL_RANGES[self.activation],
+            tensors[self.output].quantization,
         )
 
     def _weight_codes(self, weight: Tensor) -> IntArray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
+from hwsim.network.float_sums import FloatKernel
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.operators.real_function import RealFunction
@@ -58,12 +59,29 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """A matrix product whose output's codes are not known yet; ``scale`` is that of its sums, per channel or one."""
+    """A matrix product whose output's codes are not known yet; ``scale`` is that of its sums, per channel or one.
+
+    ``kernel`` says how ONNX Runtime sums its reals, if it is known; where a file multiplies integers, nobody asks.
+    """
 
     operator: MatmulOperator
     shape: Shape
     order: Order
     scale: Float32Array
+    kernel: FloatKernel | None = None
+
+    @property
+    def of_reals(self) -> MatmulOperator:
+        """The operator between DequantizeLinear and QuantizeLinear."""
+        return replace(self.operator, float_kernel=self.kernel)
+
+    def with_real_bias(self, bias: Array, *, is_first: bool = False) -> Product:
+        """Return the product with a bias of reals, one or one a channel: added before the terms, or after them."""
+        if self.kernel is None:
+            return self
+        channels = np.broadcast_to(np.asarray(bias, np.float32).reshape(-1), (self.shape[self.order[-1]],))
+        order = replace(self.kernel.order, starts_with_bias=is_first)
+        return replace(self, kernel=replace(self.kernel, bias=channels, order=order))
 
 
 Lazy = Expression | Product
@@ -208,7 +226,7 @@ class Reals:
                 raise UnsupportedError(f"{label}: '{name[:80]}' holds integers without a scale; allowed: reals")
             return leaf(live)
         if isinstance(found, Product):
-            found = leaf(self.sums(found, name))
+            found = leaf(self.sums(found, name) if found.kernel is None else self.real_sums(found, name))
             self._lazy[name] = found
         elif not found.is_leaf and self.readers(name) > 1:
             found = leaf(self.compute(found, name, None))
@@ -225,6 +243,11 @@ class Reals:
         if found.is_leaf and found.leaves[0].codes is None:
             return found.leaves[0]
         return self.compute(found, self._graph.internal_name(name), None)
+
+    def real_sums(self, product: Product, name: str) -> Live:
+        """Return a product's sums as reals."""
+        live = Live(self._graph.internal_name(name), product.shape, product.order, None)
+        return self._graph.emit(replace(product.of_reals, output=live.name), live, internal=True)
 
     def sums(self, product: Product, name: str) -> Live:
         """Return a product's sums as 32-bit integers."""

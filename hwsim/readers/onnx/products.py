@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.float_sums import FloatKernel
 from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
 from hwsim.network.operators.dense import RowsDense
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.onnxruntime.sum_order import convolution_order, dense_order
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.activation_products import stacked_product
 from hwsim.readers.onnx.graph import Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Product
 from hwsim.readers.onnx.model import Array
-from hwsim.readers.onnx.site import Site
+from hwsim.readers.onnx.site import Site, image_size
 
 BIAS_WORD = IntFormat(32)
 
@@ -74,13 +76,18 @@ def convolution(site: Site, source: Live, weights: Weights, bias: Bias | None) -
         dilation=window.dilation,
     )
     height, width, _ = operator.output_shape(moved.stored_shape)
+    columns = image_size(source.shape)[1]
+    order = convolution_order(window, columns, height * width, shape[1], filters // groups)
+    terms = np.arange(window.size * shape[1]).reshape(window.size, shape[1]).T.reshape(-1)
     spatial = (width,) if len(shape) == 3 else (height, width)
     out = (1, filters, *spatial)
-    return Product(operator, out, channels_last(out), scale)
+    return Product(operator, out, channels_last(out), scale, FloatKernel(terms, order))
 
 
-def dense(site: Site, source: Live, weights: Weights, bias: Bias | None) -> Product:
+def dense(site: Site, source: Live, weights: Weights, bias: Bias | None, *, is_transposed: bool = False) -> Product:
     """Return the product of (..., depth) by (depth, columns), each row by itself.
+
+    ``is_transposed``: the file has the weights as (columns, depth).
 
     Raises:
         ConfigError: sizes that do not go together.
@@ -95,7 +102,8 @@ def dense(site: Site, source: Live, weights: Weights, bias: Bias | None) -> Prod
     weight, bias_name, scale = _constants(site, moved, weights, weights.codes, bias)
     operator = RowsDense(site.node.name, (moved.name,), "", weight, bias_name, units=shape[1], depth=shape[0])
     out = (*source.shape[:-1], shape[1])
-    return Product(operator, out, plain(out), scale)
+    order = dense_order(int(np.prod(source.shape[:-1])), *shape, is_transposed=is_transposed)
+    return Product(operator, out, plain(out), scale, FloatKernel(np.arange(shape[0]), order))
 
 
 def stacked(site: Site, left: Live, right: Live) -> Product:

@@ -1,9 +1,8 @@
 """Builders of QuantizeLinear, DequantizeLinear and of the float operators between them.
 
-Products of codes are summed exactly here, on the array, and rescaled as QLinearConv does; ONNX Runtime, node by node,
-sums rounded float32 products, so that a code may differ by one where a sum lies on a tie: on public 8-bit networks
-about one in a million, before later layers spread it; with 16-bit activations one in a thousand. Everything else
-follows its float32 kernels step by step. A bias that is no integer on the grid of the sums is rounded to it.
+Products of codes are summed as integers on the array, whose overflows show. Outputs are those of ONNX Runtime, node by
+node, whose float32 sums may lie on the other side of a tie (`network/float_sums.py`); everything else follows its
+float32 kernels too. In the accumulator, a bias that is no integer on the grid of the sums is rounded to it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.moves import Reshape
 from hwsim.numerics.onnxruntime import functions, pooling
-from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.graph import Coded, Codes, Live, broadcast, channels_last
@@ -69,7 +68,7 @@ def _dequantize_constant(site: Site) -> None:
     if grid.axis is not None and codes.shape[grid.axis] != grid.scale.size:
         raise ConfigError(f"{site.label}: {grid.scale.size} scales along axis {axis} of {list(codes.shape)}")
     site.graph.coded[site.output] = Coded(codes, grid)
-    site.graph.arrays[site.output] = grid.dequantize(np.asarray(codes, np.int64)).astype(np.float32)
+    site.graph.arrays[site.output] = dequantize(codes[np.newaxis], grid)[0]
 
 
 def quantize_linear(site: Site, reals: Reals) -> None:
@@ -84,7 +83,7 @@ def quantize_linear(site: Site, reals: Reals) -> None:
     found = reals.peek(name)
     if isinstance(found, Product) and reals.readers(name) == 1:
         output = Live(site.output, found.shape, found.order, Codes(grid.format, grid))
-        site.graph.emit(replace(found.operator, output=site.output), output)
+        site.graph.emit(replace(found.of_reals, output=site.output), output)
         return
     expression = reals.expression(name, site.label)
     if expression.is_leaf and has_grid(expression.leaves[0], grid):
@@ -133,7 +132,8 @@ def conv(site: Site, reals: Reals) -> None:
     """Inputs: x, w, bias."""
     source, weights = _operand(site, reals), _coded(site, 1, 0)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
-    reals.put(site.output, convolution(site, source, weights, bias))
+    product = convolution(site, source, weights, bias)
+    reals.put(site.output, product.with_real_bias(site.array(2)) if site.has(2) else product)
 
 
 def matmul(site: Site, reals: Reals) -> None:
@@ -149,12 +149,14 @@ def gemm(site: Site, reals: Reals) -> None:
     if site.real("alpha", 1.0) != 1.0 or site.real("beta", 1.0) != 1.0 or site.integer("transA", 0):
         raise UnsupportedError(f"{site.label}: alpha, beta other than 1, or transA")
     source, weights = _operand(site, reals), _coded(site, 1, 1)
-    if site.integer("transB", 0) and weights.codes.ndim == 2:
+    is_transposed = bool(site.integer("transB", 0))
+    if is_transposed and weights.codes.ndim == 2:
         grid = weights.grid
         swapped = Quantization(grid.scale, grid.zero_point, grid.format, None if grid.axis is None else 1 - grid.axis)
         weights = Weights(weights.codes.T, swapped, 1)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
-    reals.put(site.output, dense(site, source, weights, bias))
+    product = dense(site, source, weights, bias, is_transposed=is_transposed)
+    reals.put(site.output, product.with_real_bias(site.array(2), is_first=True) if site.has(2) else product)
 
 
 def add(site: Site, reals: Reals) -> None:
@@ -188,7 +190,8 @@ def _with_bias(site: Site, product: Product, name: str) -> Product | None:
     grid = Quantization(scale, np.zeros(channels, np.int64), found.grid.format, 0)
     values = np.broadcast_to(np.asarray(found.codes, np.int64), (channels,))
     entered = site.graph.add_constant(f"{product.operator.name}.bias", values, grid)
-    return replace(product, operator=replace(product.operator, bias=entered))
+    biased = replace(product, operator=replace(product.operator, bias=entered))
+    return biased.with_real_bias(site.graph.arrays[name])
 
 
 def _pair(function: Callable[..., Float32Array], action: str) -> Builder:
