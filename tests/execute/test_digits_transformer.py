@@ -112,3 +112,14 @@ def test_what_cannot_be_done_is_refused_by_name(setting: str, refused: str) -> N
     with pytest.raises(UnsupportedError) as error:
         hwsim.run("edge16", digits(), samples=1, engine="functional", overrides=[setting])
     assert refused in str(error.value)
+
+
+def test_corrected_biases_take_constants_beside_activations_for_what_they_stand_for() -> None:
+    """Coarse weights: what correction gains; the position embedding holds codes, as activations do."""
+    coarse = ("quantization.weights.granularity=per_tensor", "array.weight_bits=5")
+    plain, corrected = (
+        result(*coarse, *more, samples=100).sqnr_db for more in ((), ("quantization.repairs=[bias_correction]",))
+    )
+    assert plain is not None
+    assert corrected is not None
+    assert corrected > plain + 1

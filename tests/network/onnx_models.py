@@ -19,7 +19,7 @@ def run_onnx(operator: str, values: np.ndarray, *constants: np.ndarray, **attrib
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.float32(data), name) for name, data in zip(names, constants, strict=True)],
     )
-    opset = 20 if operator == "Gelu" else 15
+    opset = 20 if operator in ("Gelu", "LayerNormalization") else 15
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     result = np.asarray(session.run(["y"], {"x": fed})[0])

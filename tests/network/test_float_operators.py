@@ -12,6 +12,7 @@ from hwsim.network.operator import Operator
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.operators.dense import Dense
 from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction, MaxPool2d, Rectify
+from hwsim.network.operators.layer_norm import LayerNorm
 from hwsim.network.tensor import Tensor
 
 AUTO_PAD = {"same": "SAME_UPPER", "valid": "VALID"}
@@ -117,10 +118,27 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
     assert_same(ours, run_onnx("BatchNormalization", values, gamma, beta, mean, variance, epsilon=1e-3))
 
 
-@pytest.mark.parametrize(("function", "operator"), [("sigmoid", "Sigmoid"), ("tanh", "Tanh"), ("gelu", "Gelu")])
-def test_functions_far_into_saturation(function: str, operator: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "operator", "attributes"),
+    [
+        ("sigmoid", "Sigmoid", {}),
+        ("tanh", "Tanh", {}),
+        ("gelu", "Gelu", {}),
+        ("gelu_by_tanh", "Gelu", {"approximate": "tanh"}),
+    ],
+)
+def test_functions_far_into_saturation(function: str, operator: str, attributes: dict[str, str]) -> None:
     values = np.linspace(-40, 40, 801).reshape(3, -1)
-    assert_same(float_values(LutFunction("f", ("x",), "y", function), values), run_onnx(operator, values))
+    ours = float_values(LutFunction("f", ("x",), "y", function), values)
+    assert_same(ours, run_onnx(operator, values, **attributes))
+
+
+def test_rows_brought_to_mean_0_and_variance_1() -> None:
+    random = np.random.default_rng(0)
+    values, gamma, beta = random.normal(2, 3, (4, 5, 6)), *random.normal(size=(2, 6))
+    norm = LayerNorm("n", ("x",), "y", "gamma", "beta", epsilon=1e-3)
+    ours = float_values(norm, values, gamma=gamma, beta=beta)
+    assert_same(ours, run_onnx("LayerNormalization", values, gamma, beta, epsilon=1e-3))
 
 
 @pytest.mark.parametrize(("activation", "limits"), [("relu", [0.0]), ("relu6", [0.0, 6.0])])

@@ -20,10 +20,19 @@ def quantization(scale: float, zero_point: int, word: IntFormat = INT8) -> Quant
 
 SIGMOID_OUTPUT = quantization(1 / 256, -128)
 TANH_OUTPUT = quantization(1 / 128, 0)
+GELU_OUTPUT = quantization(0.03, -122)
 
 
 @pytest.mark.parametrize("inputs", [quantization(16 / 256, 0), quantization(0.05, 37), quantization(0.0123, -128)])
-@pytest.mark.parametrize(("name", "output"), [("sigmoid", SIGMOID_OUTPUT), ("tanh", TANH_OUTPUT)])
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("sigmoid", SIGMOID_OUTPUT),
+        ("tanh", TANH_OUTPUT),
+        ("gelu", GELU_OUTPUT),
+        ("gelu_by_tanh", GELU_OUTPUT),
+    ],
+)
 def test_a_table_as_long_as_the_input_has_codes_is_exact(inputs: Quantization, name: str, output: Quantization) -> None:
     low = float(inputs.dequantize(np.asarray(-128)))
     options = LutOptions(entries=256, low=low, high=low + 256 * float(inputs.scale))

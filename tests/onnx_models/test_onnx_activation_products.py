@@ -50,6 +50,21 @@ def test_qlinear_matmul_of_two_activations_is_onnx_runtimes(tmp_path: Path, seed
     assert "y" in found.tensors
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_matmul_integer_of_two_activations_is_onnx_runtimes(tmp_path: Path, seed: int) -> None:
+    """With constant zero points, or none; the sums are the output."""
+    random = np.random.default_rng(seed)
+    model, inputs = ModelBuilder(), {}
+    for name, shape in (("a", (1, 2, 5, 7)), ("b", (1, 2, 7, 4))):
+        model.input(name, np.uint8, shape)
+        inputs[name] = random_codes(random, np.uint8, (SAMPLES, *shape[1:]))
+    zeros = [model.constant(random_codes(random, np.uint8, ()), np.uint8) for _ in range(2 if seed % 2 else 0)]
+    model.node("MatMulInteger", ["a", "b", *zeros], "y")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.build({"y": np.int32}))
+    assert compared(path, inputs).total == 0
+
+
 @pytest.mark.parametrize("types", PAIRS)
 @pytest.mark.parametrize("seed", range(4))
 def test_qdq_products_differ_at_most_where_a_sum_lies_on_a_tie(

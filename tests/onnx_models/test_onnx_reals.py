@@ -346,7 +346,7 @@ def test_an_encoder_block_tensor_by_tensor(tmp_path: Path) -> None:
     assert {"norm1", "scores", "shares", "context", "attended", "norm2", "gelu", "y"} <= set(drawn.check(tmp_path))
 
 
-def test_an_encoder_block_is_quantized_to_integers_alone(tmp_path: Path) -> None:
+def test_an_encoder_block_takes_scale_rows_and_unit_as_one_step_each(tmp_path: Path) -> None:
     """The scale is the requantizer's, rows are normalized in integers, the written-out unit is one look-up a code."""
     drawn = Drawn((6, 16))
     encoder(drawn, tokens=6, heads=2, depth=8)

@@ -97,7 +97,7 @@ def _dequantized(operator: Operator, tensors: Mapping[str, Tensor]) -> dict[str,
         constants[name] = tensors[name]
         if grid is not None:
             codes = np.asarray(tensors[name].data, np.int64)
-            constants[name] = replace(tensors[name], data=grid.dequantize(codes))
+            constants[name] = replace(tensors[name], data=grid.dequantize(codes), quantization=None)
     return constants
 
 

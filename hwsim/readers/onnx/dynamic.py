@@ -15,7 +15,7 @@ from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.graph import Codes, Live
 from hwsim.readers.onnx.lazy import Expression, Product, Reals, leaf
-from hwsim.readers.onnx.products import Weights, convolution, dense
+from hwsim.readers.onnx.products import Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
@@ -49,7 +49,22 @@ def dynamic_quantize(site: Site, reals: Reals) -> None:
 
 def matmul_integer(site: Site, reals: Reals) -> None:
     """Inputs: a, b, zero points; the output's integers are the products' sums."""
+    if not site.is_constant(1):
+        product = stacked(site, _with_zero_point(site, 0), _with_zero_point(site, 1))
+        _renamed(site, replace(reals.sums(product, site.output), name=site.output))
+        return
     _product(site, reals, 1, lambda source, weights: dense(site, source, weights, None))
+
+
+def _with_zero_point(site: Site, place: int) -> Live:
+    """Return an operand of two activations with its zero point, which is constant, two inputs further on."""
+    live = site.live(place)
+    if live.codes is None:
+        raise UnsupportedError(f"{site.label}: its input {place} is real")
+    zeros = site.array(place + 2) if site.has(place + 2) else np.zeros(1, np.int64)
+    if zeros.size != 1:
+        raise UnsupportedError(f"{site.label}: {zeros.size} zero points of an activation; allowed: 1")
+    return site.graph.on_grid(live, unscaled(live.codes.word, int(zeros.reshape(-1)[0])))
 
 
 def conv_integer(site: Site, reals: Reals) -> None:
