@@ -300,6 +300,12 @@ class MappingSpec(Spec):
         description="Whether activations, and weights that several layers read, stay in their scratchpads from layer "
         "to layer where they fit; false: every layer reads them from DRAM",
     )
+    layer_overlap: Literal["none", "weights"] = Field(
+        default="none",
+        description="What comes for the next layer while one runs: none; weights (as soon as the running layer's have "
+        "come, as far as the weight scratchpad has room; transfers of both pass the DRAM in the order in which they "
+        "come, so that the running layer's may be delayed)",
+    )
     layers: dict[str, LayerMappingSpec] = Field(
         default_factory=dict, description="Loop order and tile sizes of single layers, by name"
     )

@@ -12,11 +12,12 @@ it fills one bank's row after the other's.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from hwsim.config.arch import DramSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.tracing import Tracer
+from hwsim.machine.tracing import Detail, Tracer
 
 BITS_PER_BYTE = 8
 REGION_BYTES = 1 << 40
@@ -35,7 +36,7 @@ class Channel:
         self.hits = self.misses = 0
         self._open_rows: dict[int, int] = {}
 
-    def transfer(self, stream: str, start: int, stop: int, now: int) -> int:
+    def transfer(self, stream: str, start: int, stop: int, now: int, layer: str = "") -> int:
         """Return the cycle in which a stream's bytes [start, stop) of this channel have passed, after their turn came.
 
         Time is bursts x ``burst_bytes`` over the channel's share of the bandwidth, and ``row_miss_cycles`` for each
@@ -48,7 +49,8 @@ class Channel:
         begin = max(self.free_from, now)
         self.free_from = begin - (-parts // spec.bytes_per_cycle)
         if self._tracer is not None and begin < self.free_from:
-            self._tracer.slice(self._name, stream.replace("_", " "), begin, self.free_from, {"bytes": stop - start})
+            details: dict[str, Detail] = {"bytes": stop - start, "layer": layer}
+            self._tracer.slice(self._name, stream.replace("_", " "), begin, self.free_from, details)
             self._tracer.level(f"{self._name} bytes per cycle", begin, (stop - start) / (self.free_from - begin))
             self._tracer.level(f"{self._name} bytes per cycle", self.free_from, 0)
         return self.free_from
@@ -102,7 +104,7 @@ class DramChannels:
         """Rows that had to be opened."""
         return sum(channel.misses for channel in self.channels)
 
-    def transfer(self, stream: str, bits: int, now: int) -> int:
+    def transfer(self, stream: str, bits: int, now: int, layer: str = "") -> int:
         """Return the cycle in which the next bits of a stream have passed; a transfer begins with a whole byte."""
         self.requests += 1
         address = self._addresses.setdefault(stream, len(self._addresses) * REGION_BYTES)
@@ -112,7 +114,7 @@ class DramChannels:
         for number, channel in enumerate(self.channels):
             own = self._local(address, number), self._local(stop, number)
             if own[0] < own[1]:
-                ends.append(channel.transfer(stream, *own, now))
+                ends.append(channel.transfer(stream, *own, now, layer))
         return max(ends)
 
     def _local(self, address: int, channel: int) -> int:
@@ -120,6 +122,16 @@ class DramChannels:
         piece = self.spec.interleave_bytes
         rounds, rest = divmod(address, piece * len(self.channels))
         return rounds * piece + min(max(rest - channel * piece, 0), piece)
+
+
+@dataclass(slots=True, eq=False)
+class Traffic:
+    """What is moved for one layer, perhaps before it starts: counts, bursts that found their row open, rows opened."""
+
+    layer: str
+    counts: Counts = field(default_factory=Counts)
+    row_hits: int = 0
+    row_misses: int = 0
 
 
 class Dram:
@@ -131,32 +143,21 @@ class Dram:
     Args:
         clock: the core's.
         channels: shared by all cores.
-        counts: takes the bits that are moved.
+        traffic: takes what is moved, of all cores.
         core: begins the names of the core's streams, where there are several cores.
     """
 
-    def __init__(self, clock: Clock, channels: DramChannels, counts: Counts, core: str = "") -> None:
-        self._clock, self._channels, self._counts, self._core = clock, channels, counts, core
-        self._rows_before = channels.hits, channels.misses
+    def __init__(self, clock: Clock, channels: DramChannels, traffic: Traffic, core: str = "") -> None:
+        self._clock, self._channels, self._traffic, self._core = clock, channels, traffic, core
 
     @property
     def requests(self) -> int:
         """How many requests of all cores have been served, in all layers."""
         return self._channels.requests
 
-    @property
-    def row_hits(self) -> int:
-        """Bursts since the layer began that found their row open; 0 where rows are not modelled."""
-        return self._channels.hits - self._rows_before[0]
-
-    @property
-    def row_misses(self) -> int:
-        """Rows that had to be opened since the layer began."""
-        return self._channels.misses - self._rows_before[1]
-
     def read(self, unit: str, bits: int) -> Process:
         """Return when the channels have transferred the data; ``latency_cycles`` later they are there."""
-        self._counts["dram", "read_bits"] += bits
+        self._traffic.counts["dram", "read_bits"] += bits
         yield from self._occupy(unit, bits)
 
     def arrive(self, unit: str) -> Process:
@@ -165,7 +166,7 @@ class Dram:
 
     def write(self, unit: str, bits: int) -> Process:
         """Return when the channels have taken the data."""
-        self._counts["dram", "write_bits"] += bits
+        self._traffic.counts["dram", "write_bits"] += bits
         yield from self._occupy(unit, bits)
 
     def state(self) -> Hashable:
@@ -182,5 +183,9 @@ class Dram:
             channel.free_from += cycles
 
     def _occupy(self, unit: str, bits: int) -> Process:
-        end = self._channels.transfer(f"{self._core}{unit}", bits, self._clock.now)
+        channels, traffic = self._channels, self._traffic
+        hits, misses = channels.hits, channels.misses
+        end = channels.transfer(f"{self._core}{unit}", bits, self._clock.now, traffic.layer)
+        traffic.row_hits += channels.hits - hits
+        traffic.row_misses += channels.misses - misses
         yield from self._clock.transfer((unit, "channel", bits), end - self._clock.now)

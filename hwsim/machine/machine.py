@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import simpy
@@ -13,19 +14,22 @@ from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine.clock import Clock, Process
+from hwsim.machine.core import Core
 from hwsim.machine.counting import array_counts, requantizer_counts
 from hwsim.machine.data import Held, LayerData, ProductData
-from hwsim.machine.dram import DramChannels
+from hwsim.machine.dram import DramChannels, Traffic
 from hwsim.machine.memory import ScratchpadData
 from hwsim.machine.periods import Periods
+from hwsim.machine.prefetch import WeightSupplies
 from hwsim.machine.product import ProductRun
+from hwsim.machine.supply import OperandSupply
 from hwsim.machine.timeline import Span, Timeline
 from hwsim.machine.tracing import Sink, Tracer
 from hwsim.machine.units import Units
 from hwsim.machine.vector import VectorRun
 from hwsim.mapping.plan import LayerPlan, ProductPlan
 from hwsim.network.activation_products import bound
-from hwsim.network.steps import MatmulStep
+from hwsim.network.steps import MatmulStep, ProductStep
 from hwsim.numerics.formats import IntArray
 
 Observer = Callable[[str, Span], None]
@@ -74,6 +78,10 @@ def run_machine(
 ) -> list[LayerRun]:
     """Run the layers in order; each starts when the one before has been written back.
 
+    Under ``mapping.layer_overlap: weights`` the next product's weights come while a layer runs, as far as there is
+    room. Cycles belong to the layer that runs, counts to the layer for which something is done: what a prefetch moves
+    is counted with the layer that reads it.
+
     With ``data`` the transfers carry codes, every fold is stepped on what is in the scratchpads, and each layer's
     output is what write-back has assembled and put into DRAM or the activation scratchpad. Without, the same processes
     take the same cycles.
@@ -92,17 +100,21 @@ def run_machine(
         CheckFailedError: a fold read operands that no transfer had brought.
     """
     fast_forward = fast_forward and data is None and observe is None and trace is None
-    machine = _Machine(spec, data, observe, trace, fast_forward=fast_forward)
+    machine = _Machine(layers, spec, data, observe, trace, fast_forward=fast_forward)
     return [machine.run(layer) for layer in layers]
 
 
 @dataclass(slots=True, eq=False)
 class _Memories:
-    """Codes of tensors by name in a run with data, in DRAM and in the scratchpads."""
+    """Codes of tensors by name in a run with data, in DRAM and in the scratchpads.
+
+    ``weights`` are by core and name, ``brought`` those of products that are under way.
+    """
 
     dram: dict[str, IntArray]
     activations: dict[str, IntArray] = field(default_factory=dict)
-    weights: dict[str, ScratchpadData] = field(default_factory=dict)
+    weights: dict[tuple[int, str], ScratchpadData] = field(default_factory=dict)
+    brought: dict[ProductPlan, ScratchpadData] = field(default_factory=dict)
 
     def inputs(self, plan: LayerPlan) -> list[IntArray]:
         """Return a layer's inputs from where the plan says that they are.
@@ -129,14 +141,32 @@ class _Memories:
         padding = step.activation_zero_point
         on_chip = product.activations.residency == "on_chip"
         activations = ScratchpadData.filled(codes[0], padding) if on_chip else ScratchpadData(codes[0], padding)
-        if product.weights.residency != "on_chip":
-            return Held(step, activations, ScratchpadData(step.weights))
-        if step.weight_name not in self.weights:
-            raise CheckFailedError(f"layer {plan.name}: its weights are not in the scratchpad, as the plan says")
-        return Held(step, activations, self.weights[step.weight_name])
+        return Held(step, activations, self.held_weights(plan, product, step))
+
+    def held_weights(self, plan: LayerPlan, product: ProductPlan, step: ProductStep) -> ScratchpadData:
+        """Return a product's weights as far as they are in a core's scratchpad, perhaps before the layer starts.
+
+        Args:
+            plan: the layer.
+            product: the core's share.
+            step: the product with the weights of this sample.
+
+        Raises:
+            CheckFailedError: what should be there is not.
+        """
+        if product not in self.brought:
+            place = plan.products.index(product), step.weight_name
+            if product.weights.residency != "on_chip":
+                self.weights[place] = ScratchpadData(step.weights)
+            if place not in self.weights:
+                raise CheckFailedError(f"layer {plan.name}: its weights are not in the scratchpad, as the plan says")
+            self.brought[product] = self.weights[place]
+        return self.brought[product]
 
     def store(self, plan: LayerPlan, output: IntArray) -> None:
         """Write a layer's output, and forget what no later layer reads."""
+        for product in plan.products:
+            self.brought.pop(product, None)
         place = self.dram if plan.output_memory == "dram" else self.activations
         place[plan.output] = output
         for name in plan.released:
@@ -148,6 +178,7 @@ class _Machine:
 
     def __init__(
         self,
+        layers: Sequence[LayerPlan],
         spec: ArchSpec,
         data: SampleData | None,
         observe: Observer | None,
@@ -158,8 +189,17 @@ class _Machine:
         self._spec, self._data, self._observe, self._fast_forward = spec, data, observe, fast_forward
         self._clock = Clock(simpy.Environment())
         self._tracer = Tracer(trace) if trace is not None else None
-        self._channels = DramChannels(spec.dram, self._tracer)
         self._memories = _Memories(dict(data.codes) if data else {})
+        self._traffic: dict[LayerPlan, Traffic] = {}
+        channels, count = DramChannels(spec.dram, self._tracer), max((len(plan.shares) for plan in layers), default=1)
+        self._cores = [
+            Core(number if count > 1 else None, self._clock, channels, spec, self._tracer) for number in range(count)
+        ]
+        ahead = spec.mapping.layer_overlap == "weights"
+        self._supplies = [
+            WeightSupplies(layers, number, partial(self._bring_weights, core), ahead=ahead)
+            for number, core in enumerate(self._cores)
+        ]
 
     def run(self, plan: LayerPlan) -> LayerRun:
         """Run one layer until its output is where it belongs."""
@@ -172,14 +212,14 @@ class _Machine:
         )
         if tracer is not None:
             tracer.layer = plan.name
-        counts = Counts()
-        shared = self._clock, timeline, self._channels, self._spec, counts, tracer
-        several = len(plan.shares) > 1
-        cores = [Units.of_core(core if several else None, *shared) for core in range(len(plan.shares))]
+        traffic = self._traffic_of(plan)
+        cores = [
+            Units.of(core, timeline, traffic, self._spec) for core, _ in zip(self._cores, plan.shares, strict=False)
+        ]
         data = self._layer_data(plan)
         env = self._clock.env
         env.run(env.process(self._layer(cores, plan, data)))
-        self._count(plan, counts)
+        self._count(plan, traffic.counts)
         if tracer is not None:
             tracer.slice("layers", plan.name, start, self._clock.now)
         return LayerRun(
@@ -187,13 +227,13 @@ class _Machine:
             start_cycle=start,
             total_cycles=self._clock.now - start,
             cycles=timeline.cycles(),
-            counts=Counts({key: count for key, count in counts.items() if count}),
+            counts=Counts({key: count for key, count in traffic.counts.items() if count}),
             output=self._output(plan, data),
             per_pe=data.per_pe if data else None,
             events=data.events if data else None,
             array_counts=data.counts if data else None,
-            dram_row_hits=cores[0].dram.row_hits,
-            dram_row_misses=cores[0].dram.row_misses,
+            dram_row_hits=traffic.row_hits,
+            dram_row_misses=traffic.row_misses,
         )
 
     def _layer(self, cores: Sequence[Units], plan: LayerPlan, data: LayerData | None) -> Process:
@@ -202,14 +242,26 @@ class _Machine:
         vectors = [VectorRun(units, plan, share) for units, share in zip(cores, plan.shares, strict=True)]
         if plan.products:
             parts: Sequence[ProductData | None] = data.parts if data else [None] * len(cores)
-            products = [_product_run(plan, *one) for one in zip(cores, plan.products, parts, strict=True)]
+            weights = [supplies.start for supplies in self._supplies[: len(cores)]]
+            products = [_product_run(plan, *one) for one in zip(cores, plan.products, parts, weights, strict=True)]
             if self._fast_forward:
-                Periods(cores, products).watch()
+                Periods(cores, products, self._supplies).watch()
             works = [self._share(plan, *one) for one in zip(products, vectors, strict=True)]
         else:
             works = [vector.run() for vector in vectors]
         env = self._clock.env
         yield env.all_of([env.process(work) for work in works])
+
+    def _traffic_of(self, plan: LayerPlan) -> Traffic:
+        """Return what is moved for a layer, perhaps before it starts."""
+        return self._traffic.setdefault(plan, Traffic(plan.name))
+
+    def _bring_weights(
+        self, core: Core, plan: LayerPlan, product: ProductPlan, loaded: Callable[[], None]
+    ) -> OperandSupply:
+        """Begin to bring a core's weights for a layer."""
+        data = self._memories.held_weights(plan, product, product.step) if self._data else None
+        return core.bring_weights(product, self._traffic_of(plan), data, loaded)
 
     def _share(self, plan: LayerPlan, product: ProductRun, vector: VectorRun) -> Process:
         yield from product.run()
@@ -261,13 +313,18 @@ class _Machine:
         else:
             data.stop_on_overflow(plan.name, plan.products[0].params)
             codes = [data.output]
-            self._memories.weights[plan.products[0].step.weight_name] = data.parts[0].weights
         for step in plan.after:
             codes = [step.compute(*(one[np.newaxis] for one in codes))[0]]
         self._memories.store(plan, codes[0])
         return codes[0]
 
 
-def _product_run(plan: LayerPlan, units: Units, product: ProductPlan, data: ProductData | None) -> ProductRun:
+def _product_run(
+    plan: LayerPlan,
+    units: Units,
+    product: ProductPlan,
+    data: ProductData | None,
+    start_weights: Callable[[], OperandSupply],
+) -> ProductRun:
     write_back = units.write_to_dram if plan.output_memory == "dram" else units.write_to_scratchpad
-    return ProductRun(units, product, data, None if plan.after else write_back)
+    return ProductRun(units, product, data, None if plan.after else write_back, start_weights)

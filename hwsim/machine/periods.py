@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsim.machine.prefetch import WeightSupplies
 from hwsim.machine.product import ProductRun
 from hwsim.machine.units import Units
 from hwsim.mapping.classes import TileClasses
@@ -19,12 +20,14 @@ class Place:
     """Where a core is in its work: the tile and the fold that its array starts next, and what its loaders look at.
 
     ``ahead`` are the slices that lie ready where loaders run ahead without slots.
+    ``free_bits`` is the room in its weight scratchpad, where the next layer's weights share it.
     """
 
     tile: int
     fold: int
     loaded: tuple[int, int]
     ahead: tuple[int, int]
+    free_bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,19 @@ class Periods:
 
     States are compared where the first core that has folds left, the leader, could start one. The others may be
     anywhere in theirs: a fold that one of them has begun must be like the fold that it had begun a period ago.
+
+    How far the loaders of the next layer's weights are belongs to the state: in a period they have done nothing. From
+    tile to tile the room in a weight scratchpad may grow, as what stays is given back: a skip ends before there is
+    enough for a slice that waits.
+
+    Args:
+        cores: those that share the product.
+        runs: theirs.
+        supplies: of all cores' weights.
     """
 
-    def __init__(self, cores: Sequence[Units], runs: Sequence[ProductRun]) -> None:
-        self._cores, self._runs = cores, runs
+    def __init__(self, cores: Sequence[Units], runs: Sequence[ProductRun], supplies: Sequence[WeightSupplies]) -> None:
+        self._cores, self._runs, self._supplies = cores, runs, supplies
         self._folds: dict[Hashable, Mark] = {}
         self._tiles: dict[Hashable, Mark] = {}
         self._leader = 0
@@ -105,7 +117,9 @@ class Periods:
         runs = tuple(run.state() for run in self._runs)
         folds = tuple(run.fold_number for run in self._runs) if slow else ()
         ahead = () if slow else tuple((run.activations.ahead, run.weights.ahead) for run in self._runs)
-        return (one.clock.state(slow=slow), runs, folds, one.timeline.state(), dram, ahead)
+        room = () if slow else tuple(run.weights.room.free_bits for run in self._runs)
+        later = tuple(supplies.state() for supplies in self._supplies)
+        return (one.clock.state(slow=slow), runs, folds, one.timeline.state(), dram, ahead, room, later)
 
     def _mark(self) -> Mark:
         one = self._cores[0]
@@ -115,6 +129,7 @@ class Periods:
                 run.fold_number,
                 (run.activations.position, run.weights.position),
                 (run.activations.ahead, run.weights.ahead),
+                run.weights.room.free_bits,
             )
             for run in self._runs
         )
@@ -150,6 +165,9 @@ class Periods:
             for ready, is_ready in zip(was.ahead, is_at.ahead, strict=True):
                 if is_ready != ready:
                     periods = _least(periods, _periods_without_waiting(ready, is_ready - ready, taken))
+            wanted, given = self._runs[number].weights.room.wanted_bits, is_at.free_bits - was.free_bits
+            if wanted is not None and given:
+                periods = _least(periods, _periods_without_room(wanted - is_at.free_bits, given))
         return periods or 0
 
     def _has_begun(self, number: int) -> bool:
@@ -173,6 +191,7 @@ class Periods:
             run.fold_number += (is_at.fold - was.fold) * periods
             run.activations.position += (is_at.loaded[0] - was.loaded[0]) * periods
             run.weights.position += (is_at.loaded[1] - was.loaded[1]) * periods
+            run.weights.room.skip((is_at.free_bits - was.free_bits) * periods)
 
 
 def _periods_without_waiting(ready: int, change: int, taken: int) -> int | None:
@@ -186,6 +205,11 @@ def _periods_without_waiting(ready: int, change: int, taken: int) -> int | None:
     if ready < taken:
         return 0  # one may have waited
     return (ready - taken) // -change if change < 0 else None
+
+
+def _periods_without_room(lacking_bits: int, given_bits: int) -> int:
+    """Return how many periods, each of which gives so many bits of a scratchpad back, a slice still lacks room."""
+    return (lacking_bits - 1) // given_bits if given_bits > 0 else 0
 
 
 def _least(first: int | None, second: int | None) -> int | None:

@@ -12,6 +12,7 @@ from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import Dataflow
 from hwsim.machine.clock import Process
 from hwsim.machine.data import ProductData
+from hwsim.machine.room import Room
 from hwsim.machine.supply import OperandSupply
 from hwsim.machine.tracing import Tracer
 from hwsim.machine.units import Units
@@ -81,30 +82,30 @@ class ProductRun:
         data: the codes of a run with data, None in a timing run.
         write_back: takes a tile's outputs of so many bits from the output scratchpad to where they belong; None
             where they stay there for the steps that follow.
+        start_weights: returns the supply of the product's weights, which may have begun before.
     """
 
-    def __init__(self, units: Units, plan: ProductPlan, data: ProductData | None, write_back: WriteBack | None) -> None:
+    def __init__(
+        self,
+        units: Units,
+        plan: ProductPlan,
+        data: ProductData | None,
+        write_back: WriteBack | None,
+        start_weights: Callable[[], OperandSupply],
+    ) -> None:
         self._units, self.plan, self._data, self._write_back = units, plan, data, write_back
         self._clock, self._timeline = units.clock, units.timeline
-        shared = self._clock, units.dram
         self.activations = OperandSupply(
             "activation_scratchpad",
-            *shared,
+            self._clock,
+            units.dram,
             plan.activations,
             units.activation_port,
             units.counts,
             data.activations if data else None,
-            units.tracer,
+            Room("activation_scratchpad", self._clock, units.tracer),
         )
-        self.weights = OperandSupply(
-            "weight_scratchpad",
-            *shared,
-            plan.weights,
-            units.weight_port,
-            units.counts,
-            data.weights if data else None,
-            units.tracer,
-        )
+        self.weights = start_weights()
         timing = plan.tile_timing(plan.grid.tile(0))
         held = banks(timing.duration, timing.interval)
         self._banks = simpy.Container(self._clock.env, held, init=held)

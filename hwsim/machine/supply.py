@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import simpy
 
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.dram import Dram
-from hwsim.machine.memory import BITS_PER_BYTE, Port, ScratchpadData
-from hwsim.machine.tracing import Tracer
+from hwsim.machine.memory import Port, ScratchpadData
+from hwsim.machine.room import Room
 from hwsim.mapping.operands import OperandTiles
 
 
@@ -27,7 +27,8 @@ class OperandSupply:
         port: the scratchpad's, on the side of the array.
         counts: takes the scratchpad's actions.
         data: the codes of a run with data.
-        tracer: is told how much lies in the scratchpad.
+        room: the scratchpad's space.
+        loaded: is called when DRAM has been asked for the last slice and its channels have passed it.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class OperandSupply:
         port: Port,
         counts: Counts,
         data: ScratchpadData | None,
-        tracer: Tracer | None = None,
+        room: Room,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._name, self._clock, self._dram, self._tiles = name, clock, dram, tiles
-        self._tracer, self._held_bits = tracer, 0
-        self._note(0)
+        self.room, self._loaded = room, loaded
         self._port, self._counts, self._data = port, counts, data
         self._arrived = simpy.Container(clock.env)
         self._slots = simpy.Container(clock.env, tiles.slots, init=tiles.slots) if tiles.slots else None
@@ -61,8 +62,11 @@ class OperandSupply:
         return self._port.passes(bits, start)
 
     def release(self, number: int, cycle: int) -> None:
-        """Free the slot of a tile's slice in the cycle in which the array has read the last of it."""
-        if self._tiles.releases(number):
+        """Free the space of a tile's slice in the cycle in which the array has read the last of it.
+
+        What stays is given back only where later layers could use its space.
+        """
+        if self._tiles.releases(number) or (self.room.is_shared and self._tiles.gives_back(number)):
             self._clock.env.process(self._release(number, cycle))
 
     @property
@@ -83,24 +87,20 @@ class OperandSupply:
         elif ahead < 0:
             self._arrived.get(-ahead)
 
-    def _note(self, bits: int) -> None:
-        """Tell how much has come and not gone since the layer began."""
-        if self._tracer is not None:
-            self._held_bits += bits
-            name = f"{self._name.replace('_', ' ')} bytes"
-            self._tracer.level(name, self._clock.now, -(-self._held_bits // BITS_PER_BYTE))
-
     def _release(self, number: int, cycle: int) -> Process:
         yield from self._clock.pause((self._name, "release"), cycle - self._clock.now)
         if self._data is not None:
             self._data.release(self._tiles.index(self._tiles.grid.place(number)))
-        self._note(-self._tiles.slice_bits(self._tiles.grid.place(number)))
-        assert self._slots is not None  # noqa: S101  (what is streamed has slots)
-        yield self._slots.put(1)
+        self.room.leave(self._tiles.slice_bits(self._tiles.grid.place(number)))
+        if self._slots is not None:
+            yield self._slots.put(1)
 
     def _load(self) -> Process:
-        if self._tiles.residency == "on_chip":
-            return
+        if self._tiles.residency != "on_chip":
+            yield from self._load_slices()
+        self._loaded()
+
+    def _load_slices(self) -> Process:
         while self.position < self._tiles.grid.count:
             number = self.position
             self.position += 1
@@ -109,13 +109,14 @@ class OperandSupply:
                 continue
             if self._slots is not None:
                 yield from self._clock.until((self._name, "slot", bits), self._slots.get(1))
+            yield from self.room.take(bits)
             self._counts[self._name, "write_bits"] += bits
             yield from self._dram.read(self._name, bits)
             self._clock.env.process(self._arrive(number))
 
     def _arrive(self, number: int) -> Process:
         yield from self._dram.arrive(self._name)
-        self._note(self._tiles.bits(number))
+        self.room.arrive(self._tiles.bits(number))
         if self._data is not None:
             place = self._tiles.index(self._tiles.grid.place(number))
             self._data.load(place, once=self._tiles.residency == "stays")

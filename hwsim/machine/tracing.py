@@ -36,13 +36,22 @@ Sink = Callable[[Slice | Level], None]
 class Tracer:
     """Names what happens by the layer that runs, and finds room for folds that overlap."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self.layer = ""
+    def __init__(self, sink: Sink, whole: Tracer | None = None) -> None:
+        self._sink, self._whole = sink, whole
+        self._layer = ""
         self._lanes: dict[str, list[int]] = {}
 
+    @property
+    def layer(self) -> str:
+        """The layer that runs, on all cores."""
+        return self._layer if self._whole is None else self._whole.layer
+
+    @layer.setter
+    def layer(self, name: str) -> None:
+        self._layer = name
+
     def of_core(self, core: str) -> Tracer:
-        """Return one that tells of a core's units in the same layer, on tracks whose names begin like this."""
+        """Return one that tells of a core's units, in the same layers, on tracks whose names begin like this."""
 
         def name(one: Slice | Level) -> None:
             if isinstance(one, Level):
@@ -50,9 +59,7 @@ class Tracer:
             else:
                 self._sink(replace(one, track=f"{core}{one.track}"))
 
-        tracer = Tracer(name)
-        tracer.layer = self.layer
-        return tracer
+        return Tracer(name, self)
 
     def slice(self, track: str, name: str, start: int, end: int, details: Mapping[str, Detail] | None = None) -> None:
         """Tell of a slice; one without a cycle is left out."""

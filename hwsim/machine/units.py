@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.core import Core
+from hwsim.machine.dram import Dram, Traffic
 from hwsim.machine.memory import Port
 from hwsim.machine.timeline import Timeline
 from hwsim.machine.tracing import Tracer
@@ -18,8 +19,8 @@ class Units:
     """Memories and units of one core.
 
     Each scratchpad has a port on the side of the array, and the requantizer and the vector unit work through that of
-    the output scratchpad. ``link`` is the way from the output scratchpad to the activation scratchpad, through their
-    other ports: as wide as the narrower of both.
+    the output scratchpad; that of the weights goes with their supply. ``link`` is the way from the output scratchpad to
+    the activation scratchpad, through their other ports: as wide as the narrower of both.
     """
 
     clock: Clock
@@ -28,31 +29,14 @@ class Units:
     spec: ArchSpec
     counts: Counts
     activation_port: Port
-    weight_port: Port
     output_port: Port
     link: Port
     tracer: Tracer | None = None
 
     @classmethod
-    def of_core(
-        cls,
-        core: int | None,
-        clock: Clock,
-        timeline: Timeline,
-        channels: DramChannels,
-        spec: ArchSpec,
-        counts: Counts,
-        tracer: Tracer | None = None,
-    ) -> Units:
-        """Build the units of one core of an architecture; it shares clock, timeline and DRAM with the others.
-
-        ``core`` is its number; None where it is the only one, so that nothing needs to tell it from others.
-        """
-        name = ""
-        if core is not None:
-            name = f"core {core} "
-            clock, tracer = clock.of_core(core), tracer and tracer.of_core(name)
-        dram = Dram(clock, channels, counts, name)
+    def of(cls, core: Core, timeline: Timeline, traffic: Traffic, spec: ArchSpec) -> Units:
+        """Build a layer's units of one core; it shares timeline and DRAM with the others."""
+        clock, tracer = core.clock, core.tracer
         pads = spec.scratchpads
 
         def port(name: str, bytes_per_cycle: int) -> Port:
@@ -61,11 +45,10 @@ class Units:
         return cls(
             clock,
             timeline,
-            dram,
+            core.dram(traffic),
             spec,
-            counts,
+            traffic.counts,
             activation_port=port("activation scratchpad port", pads.activations.bytes_per_cycle),
-            weight_port=port("weight scratchpad port", pads.weights.bytes_per_cycle),
             output_port=port("output scratchpad port", pads.outputs.bytes_per_cycle),
             link=port("outputs to activations", min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)),
             tracer=tracer,

@@ -45,6 +45,10 @@ class OperandTiles(ABC):
             return False
         return number == self.grid.count - 1 or self.key(place) != self.key(self.grid.place(number + 1))
 
+    def gives_back(self, number: int) -> bool:  # noqa: ARG002
+        """Return whether a tile is the last to read a slice of what stays, whose space others can use from then on."""
+        return False
+
     @property
     @abstractmethod
     def is_cut(self) -> bool:
@@ -119,8 +123,18 @@ class ActivationTiles(OperandTiles):
         return self.residency == "streamed" and self.grid.tiling.cuts("activations")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class WeightTiles(OperandTiles):
-    """Weights: pieces of depth × out_cols."""
+    """Weights: pieces of depth × out_cols; ``is_kept`` says that later layers read them in the scratchpad as well."""
+
+    is_kept: bool = False
+
+    def gives_back(self, number: int) -> bool:
+        """The last tile of rows reads every slice for the last time; the last of depth, one of all depth."""
+        if self.residency == "streamed" or self.is_kept:
+            return False
+        place = self.grid.place(number)
+        return place.row == self.grid.rows - 1 and (self.is_cut or place.depth == self.grid.depths - 1)
 
     def depth_tile(self, depth: int) -> slice:
         """Return the terms that are brought for a tile of depth: its own, or all of them."""

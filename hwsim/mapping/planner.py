@@ -196,6 +196,7 @@ class _Planner:
             link_bits_per_cycle=min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle) * BITS_PER_BYTE,
             activations_on_chip=chain.inputs[0] in self._activations.names,
             weights_on_chip=is_kept and self._weight_readers[step.weight_name][0] != number,
+            keeps_weights=is_kept and self._weight_readers[step.weight_name][-1] != number,
             whole_outputs=bool(chain.after),
             writes_dram=chain.output not in self._activations.names,
         )

@@ -48,7 +48,8 @@ class Memory:
 class Space:
     """The memories that a product can use; sums in the accumulator buffer have ``sum_bits``.
 
-    ``activations_on_chip`` and ``weights_on_chip`` say that an operand is in its scratchpad already;
+    ``activations_on_chip`` and ``weights_on_chip`` say that an operand is in its scratchpad already, ``keeps_weights``
+    that weights are to stay there for later layers;
     ``whole_outputs`` that the outputs wait in the output scratchpad, all of them, for the steps that follow;
     ``writes_dram`` that they leave the chip, rather than pass to the activation scratchpad over the link.
     """
@@ -63,6 +64,7 @@ class Space:
     link_bits_per_cycle: int
     activations_on_chip: bool = False
     weights_on_chip: bool = False
+    keeps_weights: bool = False
     whole_outputs: bool = False
     writes_dram: bool = True
 
@@ -113,16 +115,14 @@ class TilingSearch:
     def plan(self, tiling: Tiling) -> ProductPlan:
         """Return the plan of a tiling."""
         grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
-        found = []
-        for kind, residency, memory in (
-            (ActivationTiles, self._activation_residency, self._space.activations),
-            (WeightTiles, self._weight_residency, self._space.weights),
-        ):
-            slots = memory.slots if residency == "streamed" else None
-            found.append(kind(self._step, self._region, grid, residency, slots))
-        activations, weights = found
-        assert isinstance(activations, ActivationTiles)  # noqa: S101  (as listed above)
-        assert isinstance(weights, WeightTiles)  # noqa: S101
+        what, space = (self._step, self._region, grid), self._space
+        kinds = self._activation_residency, self._weight_residency
+        slots = [
+            memory.slots if kind == "streamed" else None
+            for kind, memory in zip(kinds, (space.activations, space.weights), strict=True)
+        ]
+        activations = ActivationTiles(*what, kinds[0], slots[0])
+        weights = WeightTiles(*what, kinds[1], slots[1], space.keeps_weights)
         return ProductPlan(self._step, self._params, self._region, grid, activations, weights)
 
     @property
