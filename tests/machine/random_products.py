@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,11 @@ def random_step(random: np.random.Generator) -> tuple[MatmulStep, int]:
 
 def random_chain(random: np.random.Generator) -> tuple[list[Step], int]:
     """Draw 2 to 4 products, perhaps with a step of the vector unit between, perhaps with weights in common."""
-    first, inputs = random_step(random)
+    rows, depth, units = (int(random.integers(1, most)) for most in (20, 30, 30))
+    first, inputs = dense("layer", "x", depth, units, rows), rows * depth
+    if random.random() < 0.5:
+        shape = (int(random.integers(3, 7)), int(random.integers(3, 7)), int(random.integers(1, 5)))
+        first, inputs = conv("layer", "x", shape, units, kernel=(2, 2)), int(np.prod(shape))
     steps: list[Step] = [first]
     for number in range(int(random.integers(1, 4))):
         before, elements = steps[-1].output, steps[-1].outputs
@@ -60,7 +65,7 @@ def random_chain(random: np.random.Generator) -> tuple[list[Step], int]:
             steps.append(TwiceStep(f"twice{number}", (before, before), f"twice{number}", steps[-1].output_shape))
             before = steps[-1].output
         rows = int(random.choice([rows for rows in (1, 2, 4, *steps[-1].output_shape) if elements % rows == 0]))
-        units = int(random.integers(1, 60))
+        units = int(random.integers(1, 40))
         if random.random() < 0.3:
             units = elements // rows
         steps.append(dense(f"fc{number}", before, elements // rows, units, rows))
@@ -75,7 +80,7 @@ def _with_common_weights(steps: Sequence[Step]) -> list[Step]:
     return [replace(one, weight_name=f"w{one.shape.depth}") for one in steps if isinstance(one, MatmulStep)]
 
 
-def random_machine(random: np.random.Generator, **more: Any) -> ArchSpec:
+def random_machine(random: np.random.Generator, more: Mapping[str, Any] = MappingProxyType({})) -> ArchSpec:
     """Draw an array with memories from far too small to generous, from slow to fast."""
     dataflow, fold_overlap = DATAFLOW_OVERLAPS[int(random.integers(len(DATAFLOW_OVERLAPS)))]
     settings: dict[str, Any] = {
@@ -95,7 +100,7 @@ def random_machine(random: np.random.Generator, **more: Any) -> ArchSpec:
         settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.7)
     rows, cols = int(random.integers(2, 9)), int(random.integers(2, 9))
     array = {"rows": rows, "cols": cols, "dataflow": dataflow, "fold_overlap": fold_overlap}
-    return machine(settings | {key.replace("__", "."): value for key, value in more.items()}, **array)
+    return machine(settings | dict(more), **array)
 
 
 def plan_chain(spec: ArchSpec, steps: Sequence[Step], inputs: int) -> tuple[LayerPlan, ...]:

@@ -10,10 +10,9 @@ from small_networks import conv, machine, run_data, run_timing, workload
 
 from hwsim.config.arch import DramSpec
 from hwsim.config.load import load_arch
-from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.dram import Dram, DramChannels, Traffic
 
 ROWS: dict[str, Any] = {"burst_bytes": 32, "row_bytes": 256, "banks": 4, "row_miss_cycles": 20}
 
@@ -91,8 +90,8 @@ def test_interleaved_pieces_lie_next_to_each_other_in_a_row() -> None:
 
 
 def test_units_wait_for_the_channels_and_the_latency() -> None:
-    clock, counts = Clock(simpy.Environment()), Counts()
-    dram = Dram(clock, DramChannels(DramSpec(latency_cycles=50, **ROWS)), counts)
+    clock, traffic = Clock(simpy.Environment()), Traffic("layer")
+    dram = Dram(clock, DramChannels(DramSpec(latency_cycles=50, **ROWS)), traffic)
     found = []
 
     def read() -> Process:
@@ -103,8 +102,8 @@ def test_units_wait_for_the_channels_and_the_latency() -> None:
 
     clock.env.run(clock.env.process(read()))
     assert found == [28, 78]
-    assert (dram.row_hits, dram.row_misses) == (1, 1)
-    assert counts["dram", "read_bits"] == 8 * 64
+    assert (traffic.row_hits, traffic.row_misses) == (1, 1)
+    assert traffic.counts["dram", "read_bits"] == 8 * 64
 
 
 @pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])

@@ -8,58 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_products import facts, random_machine, random_step
 from shapes_alone import conv, dense, plan_steps, time_steps
-from small_networks import DATAFLOW_OVERLAPS, machine
+from small_networks import machine
 
-from hwsim.config.arch import ArchSpec, LayerMappingSpec
+from hwsim.config.arch import LayerMappingSpec
 from hwsim.errors import ConfigError
-from hwsim.machine.machine import LayerRun, run_machine
+from hwsim.machine.machine import run_machine
 from hwsim.machine.product import ProductRun
-from hwsim.network.steps import MatmulStep
-
-
-def random_step(random: np.random.Generator) -> tuple[MatmulStep, int]:
-    """Draw a layer of up to a few hundred folds, and the number of its inputs."""
-    if random.random() < 0.3:
-        rows, depth, units = (int(random.integers(1, most)) for most in (30, 60, 80))
-        return dense("layer", "x", depth, units, rows), rows * depth
-    groups = int(random.choice([1, 1, 1, 2, 6, 24]))
-    shape = (int(random.integers(3, 13)), int(random.integers(3, 13)), groups * int(random.integers(1, 9)))
-    kernel = (int(random.integers(1, 4)), int(random.integers(1, 4)))
-    stride = (int(random.integers(1, 3)), int(random.integers(1, 3)))
-    filters = groups * int(random.integers(1, 20))
-    padding = str(random.choice(["same", "valid"]))
-    step = conv("layer", "x", shape, filters, kernel=kernel, stride=stride, padding=padding, groups=groups)
-    return step, int(np.prod(shape))
-
-
-def random_machine(random: np.random.Generator) -> ArchSpec:
-    """Draw an array with memories from far too small to generous, from slow to fast."""
-    dataflow, fold_overlap = DATAFLOW_OVERLAPS[int(random.integers(len(DATAFLOW_OVERLAPS)))]
-    settings: dict[str, Any] = {
-        "requantizer.lanes": int(random.integers(1, 20)),
-        "requantizer.pipeline_cycles": int(random.integers(0, 8)),
-        "dram.bytes_per_cycle": int(random.choice([1, 2, 3, 8, 64])),
-        "dram.latency_cycles": int(random.choice([0, 7, 100])),
-        "accumulator_buffer.capacity_bytes": int(random.choice([300, 3000, 65536])),
-        "mapping.objective": str(random.choice(["time", "dram_traffic"])),
-    }
-    if random.random() < 0.3:
-        settings |= {"dram.channels": int(random.choice([1, 2, 3])), "dram.burst_bytes": int(random.choice([1, 16]))}
-        settings |= {"dram.row_bytes": 256, "dram.row_miss_cycles": 11}
-    for name in ("activations", "weights", "outputs"):
-        settings[f"scratchpads.{name}.capacity_bytes"] = int(10 ** random.uniform(1.5, 4.5))
-        settings[f"scratchpads.{name}.bytes_per_cycle"] = int(random.choice([1, 3, 8, 32]))
-        settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.7)
-    rows, cols = int(random.integers(2, 9)), int(random.integers(2, 9))
-    return machine(settings, rows=rows, cols=cols, dataflow=dataflow, fold_overlap=fold_overlap)
-
-
-def facts(runs: list[LayerRun]) -> list[tuple[object, ...]]:
-    return [
-        (one.start_cycle, one.total_cycles, one.cycles, dict(one.counts), one.dram_row_hits, one.dram_row_misses)
-        for one in runs
-    ]
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,11 +8,10 @@ import simpy
 from small_networks import conv, machine, run_data, run_shadow, workload
 
 from hwsim.config.arch import DramSpec
-from hwsim.counts import Counts
 from hwsim.errors import CheckFailedError
 from hwsim.machine import machine as whole_machine
 from hwsim.machine.clock import Clock, Process
-from hwsim.machine.dram import Dram, DramChannels
+from hwsim.machine.dram import Dram, DramChannels, Traffic
 from hwsim.machine.memory import Port, ScratchpadData, cycles_for
 from hwsim.mapping.operands import ActivationTiles
 from hwsim.mapping.tiles import Place
@@ -24,8 +23,8 @@ def test_a_begun_cycle_is_a_cycle(bits: int, cycles: int) -> None:
 
 
 def test_requests_queue_for_the_one_channel() -> None:
-    clock, counts = Clock(simpy.Environment()), Counts()
-    dram = Dram(clock, DramChannels(DramSpec(bytes_per_cycle=2, latency_cycles=50)), counts)
+    clock, traffic = Clock(simpy.Environment()), Traffic("layer")
+    dram = Dram(clock, DramChannels(DramSpec(bytes_per_cycle=2, latency_cycles=50)), traffic)
     ends = []
 
     def request(bytes_wanted: int) -> Process:
@@ -36,7 +35,7 @@ def test_requests_queue_for_the_one_channel() -> None:
         clock.env.process(request(size))
     clock.env.run()
     assert ends == [3, 4, 7]
-    assert counts["dram", "read_bits"] == 8 * 13
+    assert traffic.counts["dram", "read_bits"] == 8 * 13
 
 
 def test_a_port_passes_one_transfer_after_the_other() -> None:

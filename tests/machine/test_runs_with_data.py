@@ -82,6 +82,7 @@ def random_settings(seed: int) -> dict[str, Any]:
         settings[f"scratchpads.{name}.capacity_bytes"] = capacity
         settings[f"scratchpads.{name}.bytes_per_cycle"] = int(random.integers(1, 20))
         settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.6)
+    settings["mapping.layer_overlap"] = str(random.choice(["none", "weights"]))
     return settings
 
 

@@ -1,0 +1,254 @@
+"""The next layer's weights come while a layer runs: when, how many, and that nothing but time changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from random_products import TwiceStep, facts, plan_chain, random_chain, random_machine
+from shapes_alone import dense as product
+from small_networks import dense, machine, run_data, run_timing, workload
+
+from hwsim.array.gemm import make_engine
+from hwsim.array.params import ArrayParams
+from hwsim.compilation import compile_workload
+from hwsim.config.arch import ArchSpec
+from hwsim.config.load import load_arch
+from hwsim.errors import ConfigError
+from hwsim.execute.integer import run_integer
+from hwsim.machine import machine as whole_machine
+from hwsim.machine.machine import LayerRun, SampleData, run_machine
+from hwsim.machine.memory import ScratchpadData
+from hwsim.machine.product import ProductRun
+from hwsim.machine.tracing import Level, Slice
+from hwsim.mapping.plan import LayerPlan
+from hwsim.network.steps import Step
+from hwsim.readers.read import read_workload
+
+AHEAD = {"mapping.layer_overlap": "weights"}
+SLOW_DRAM: dict[str, Any] = {
+    "dram.bytes_per_cycle": 1,
+    "dram.latency_cycles": 10,
+    "requantizer.lanes": 1,
+    "requantizer.pipeline_cycles": 4,
+}
+TWO_LAYERS = workload((3,), dense("fc", "x", 2), dense("out", "fc", 2))
+SEEDS = st.integers(0, 1 << 32)
+
+
+def both(spec: ArchSpec, layers: Sequence[LayerPlan]) -> tuple[list[LayerRun], list[LayerRun]]:
+    """Run layers for timing without and with what comes ahead."""
+    without = spec.model_copy(update={"mapping": spec.mapping.model_copy(update={"layer_overlap": "none"})})
+    return run_machine(layers, without), run_machine(layers, spec)
+
+
+def total(runs: Sequence[LayerRun]) -> int:
+    return sum(one.total_cycles for one in runs)
+
+
+def test_the_second_layers_weights_come_while_the_first_one_runs() -> None:
+    """Two layers of one fold on 2 x 2 PEs, 3 inputs, 2 values between, 2 outputs; without overlap they take 57 cycles.
+
+    cycles   what happens
+     0 -  3  DRAM channel: 3 bytes of activations, which arrive in cycle 13
+     3 -  9  DRAM channel: 6 bytes of weights of the first layer, which arrive in cycle 19
+     9 - 13  DRAM channel: 4 bytes of weights of the second, which arrive in cycle 23
+     0 - 31  the first layer runs, as it would without
+    31 - 33  fill: all operands are there                                       fill 2
+    33 - 35  compute, the depth                                                 compute 2
+    35 - 37  drain                                                              drain 2
+    37 - 41  the requantizer's pipeline                                         requantize 4
+    41 - 43  DRAM channel: 2 bytes of outputs                                   write stall 2
+    """
+    first, second = run_timing(machine(SLOW_DRAM | AHEAD, rows=2, cols=2), TWO_LAYERS)
+    alone, _ = run_timing(machine(SLOW_DRAM, rows=2, cols=2), TWO_LAYERS)
+    assert (first.total_cycles, first.cycles) == (31, alone.cycles)
+    assert second.start_cycle == 31
+    assert second.cycles == {
+        "compute": 2, "fill": 2, "drain": 2, "load_stall": 0, "write_stall": 2, "requantize": 4, "vector": 0,
+    }  # fmt: skip
+
+
+def test_weights_wait_for_the_room_that_those_before_them_take() -> None:
+    """The same in 8 bytes: 6 and 4 do not fit together.
+
+    The array reads the first layer's 6 bytes in cycle 19, and gives their room back in cycle 20: the second's pass the
+    channel until 24 and arrive in cycle 34. The second layer, from 31 on, waits 3 cycles for them and takes 15.
+    """
+    small = SLOW_DRAM | AHEAD | {"scratchpads.weights.capacity_bytes": 8}
+    first, second = run_timing(machine(small, rows=2, cols=2), TWO_LAYERS)
+    assert first.total_cycles == 31
+    assert (second.cycles["load_stall"], second.total_cycles) == (3, 15)
+
+
+def test_they_come_under_layers_of_the_vector_unit_too() -> None:
+    """The first layer's weights have passed in cycle 9; the last one's 10 bytes are there long before it starts."""
+    steps = [product("fc", "x", 3, 2), TwiceStep("twice", ("fc", "fc"), "twice", (1, 2)), product("out", "twice", 2, 5)]
+    spec = machine(SLOW_DRAM | AHEAD, rows=2, cols=2)
+    without, ahead = both(spec, plan_chain(spec, steps, 3))
+    assert [one.plan.name for one in ahead] == ["fc", "twice", "out"]
+    assert [one.cycles for one in ahead[:2]] == [one.cycles for one in without[:2]]
+    assert (without[2].cycles["load_stall"], ahead[2].cycles["load_stall"]) == (2 * 2 + 10, 0)
+
+
+def test_they_come_from_the_start_where_the_first_layers_have_none() -> None:
+    steps = [TwiceStep("twice", ("x", "x"), "twice", (1, 6)), product("fc", "twice", 6, 2)]
+    spec = machine(SLOW_DRAM | AHEAD, rows=2, cols=2)
+    without, ahead = both(spec, plan_chain(spec, steps, 6))
+    assert (without[1].cycles["load_stall"], ahead[1].cycles["load_stall"]) == (12 + 10, 0)
+
+
+def test_what_stands_in_place_of_weights_is_made_before_it_can_be_brought() -> None:
+    """The second product multiplies by what the first one wrote: it comes with its layer."""
+    steps = [product("fc", "x", 3, 2), replace(product("out", "fc", 2, 2), inputs=("fc", "fc"))]
+    spec = machine(SLOW_DRAM | AHEAD, rows=2, cols=2)
+    without, ahead = both(spec, plan_chain(spec, steps, 3))
+    assert facts(ahead) == facts(without)
+
+
+@settings(max_examples=120, deadline=None)
+@given(SEEDS)
+def test_skipping_changes_no_cycle_no_class_and_no_count(seed: int) -> None:
+    spec, layers = random_network(seed)
+    event_by_event, skipping = (run_machine(layers, spec, fast_forward=skips) for skips in (False, True))
+    assert facts(skipping) == facts(event_by_event)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_every_layer_moves_and_does_what_it_would_alone(seed: int) -> None:
+    """Cycles are exclusive, and counts are those of the layer that reads the weights."""
+    spec, layers = random_network(seed)
+    without, ahead = both(spec, layers)
+    assert [one.counts for one in ahead] == [one.counts for one in without]
+    assert [sum(one.cycles.values()) for one in ahead] == [one.total_cycles for one in ahead]
+    assert all(later.start_cycle == one.start_cycle + one.total_cycles for one, later in pairwise(ahead))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_a_network_of_one_product_takes_the_same_cycles(seed: int) -> None:
+    spec, layers = random_network(seed)
+    without, ahead = both(spec, layers[:1])
+    assert facts(ahead) == facts(without)
+
+
+def random_network(seed: int) -> tuple[ArchSpec, tuple[LayerPlan, ...]]:
+    random = np.random.default_rng(seed)
+    steps, inputs = random_chain(random)
+    spec = random_machine(random, AHEAD)
+    try:
+        return spec, plan_chain(spec, steps, inputs)
+    except ConfigError:
+        assume(False)
+        raise
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_the_weight_scratchpad_never_holds_more_than_its_capacity(seed: int) -> None:
+    """What has come and not been given back, of all layers, whenever it changes; in the end all has been."""
+    spec, layers = random_network(seed)
+    levels: list[float] = []
+
+    def watch(one: Slice | Level) -> None:
+        if isinstance(one, Level) and one.name == "weight scratchpad bytes":
+            levels.append(one.value)
+
+    run_machine(layers, spec, trace=watch)
+    assert 0 < max(levels) <= spec.scratchpads.weights.capacity_bytes
+    assert (min(levels), levels[-1]) == (0, 0)
+
+
+def test_the_codes_of_all_layers_fit_the_scratchpad_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen from the data, at every load: slices of 80 of 400 8-bit weights a layer, six of them in 500 bytes."""
+    held: list[ScratchpadData] = []
+    most = [0]
+
+    class Watched(ScratchpadData):
+        def load(self, place: object, *, once: bool = False) -> None:
+            super().load(place, once=once)
+            if self._copies.ndim == 3:
+                held.append(self)
+                most[0] = max(most[0], sum(int(one._copies.sum()) for one in {id(one): one for one in held}.values()))
+
+    monkeypatch.setattr(whole_machine, "ScratchpadData", Watched)
+    load = workload((20,), dense("a", "x", 20), dense("b", "a", 20), dense("c", "b", 20))
+    run_data(machine(AHEAD | {"scratchpads.weights.capacity_bytes": 500}, rows=4, cols=4), load)
+    assert most[0] == 6 * 80
+
+
+@pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])
+def test_weights_that_stay_for_later_layers_are_neither_given_back_nor_brought_again(dataflow: str) -> None:
+    """b and c multiply by the same 400 weights; d's come ahead of it only when c has read them."""
+    spec = machine(AHEAD | {"scratchpads.weights.capacity_bytes": 600}, rows=4, cols=4, dataflow=dataflow)
+    names = ("a", "b", "c", "d")
+    load = workload((20,), *(dense(name, source, 20) for name, source in zip(names, ("x", *names[:-1]), strict=True)))
+    compiled = compile_workload(spec, load)
+    steps: list[Step] = [replace(one, weight_name="w") if one.name == "b" else one for one in compiled.steps]
+    steps[2] = replace(steps[1], name="c", inputs=("b",), output="c")
+    layers = plan_chain(spec, steps, 20)
+    assert [one.products[0].weights.residency for one in layers] == ["stays", "stays", "on_chip", "stays"]
+    codes = np.random.default_rng(0).integers(-128, 128, 20)
+    runs = run_machine(layers, spec, SampleData({"x": codes}, make_engine("stepped"), 100))
+    params = layers[0].products[0].params
+    assert isinstance(params, ArrayParams)
+    shadow = run_integer(steps, dict.fromkeys(names, params), {"x": codes[np.newaxis]}, keep=names)
+    for one in runs:
+        assert np.array_equal(one.output, shadow.values[one.plan.output][0])
+    assert facts(run_machine(layers, spec)) == facts(runs)
+    assert [one.counts["weight_scratchpad", "write_bits"] for one in runs] == [3200, 3200, 0, 3200]
+
+
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn"])
+def test_a_whole_network_takes_less_time(name: str) -> None:
+    spec = load_arch("edge16", ["mapping.layer_overlap=weights"])
+    without, ahead = both(spec, compile_workload(spec, read_workload(name)).layers)
+    assert total(ahead) < total(without)
+    stalls = [sum(one.cycles["load_stall"] for one in runs) for runs in (without, ahead)]
+    assert total(without) - total(ahead) <= stalls[0] - stalls[1]
+
+
+def test_transfers_ahead_can_delay_the_running_layer_by_more_than_they_save() -> None:
+    """Each of the second layer's 4 slices of 256 bytes, 1 byte a cycle, takes as long on the channel as through the
+    port to the array: that layer hides all but the first by itself. Ahead, they come between the first layer's
+    slices of activations, which it waits for.
+    """
+    settings = SLOW_DRAM | AHEAD | {"requantizer.lanes": 16, "scratchpads.weights.bytes_per_cycle": 1}
+    spec = machine(settings | {"scratchpads.activations.capacity_bytes": 64}, rows=4, cols=4)
+    layers = plan_chain(spec, [product("a", "x", 8, 4, 16), product("b", "a", 64, 16)], 128)
+    assert [one.products[0].activations.residency for one in layers] == ["streamed", "stays"]
+    without, ahead = both(spec, layers)
+    assert ahead[0].cycles["load_stall"] > without[0].cycles["load_stall"] + 3 * 256
+    assert without[1].total_cycles - ahead[1].total_cycles == 256
+    assert total(ahead) > total(without)
+
+
+def folds_started(monkeypatch: pytest.MonkeyPatch, rows: int) -> tuple[int, int]:
+    """Time a layer of rows of 8 terms by 64 columns and one after it; return folds started one by one, and cycles."""
+    started = 0
+    run_fold = ProductRun._run_fold
+
+    def counted(self: ProductRun, *arguments: Any) -> Any:
+        nonlocal started
+        started += 1
+        return run_fold(self, *arguments)
+
+    spec = machine(AHEAD, rows=4, cols=4)
+    layers = plan_chain(spec, [product("a", "x", 8, 64, rows), product("b", "a", 64, 32, rows)], 8 * rows)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProductRun, "_run_fold", counted)
+        cycles = total(run_machine(layers, spec))
+    return started, cycles
+
+
+def test_the_work_does_not_grow_with_the_number_of_like_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    (few, short), (many, long) = (folds_started(monkeypatch, rows) for rows in (4_000, 400_000))
+    assert 90 * short < long < 110 * short
+    assert many < 3 * few < 10_000
