@@ -180,7 +180,10 @@ def test_the_codes_of_all_layers_fit_the_scratchpad_together(monkeypatch: pytest
 
     monkeypatch.setattr(whole_machine, "ScratchpadData", Watched)
     load = workload((20,), dense("a", "x", 20), dense("b", "a", 20), dense("c", "b", 20))
-    run_data(machine(AHEAD | {"scratchpads.weights.capacity_bytes": 500}, rows=4, cols=4), load)
+    settings = AHEAD | {"dram.bytes_per_cycle": 64, "dram.latency_cycles": 0, "scratchpads.weights.bytes_per_cycle": 1}
+    settings |= {"scratchpads.weights.capacity_bytes": 500}
+    settings |= {f"mapping.layers.{name}.tile_out_cols": 4 for name in "abc"}
+    run_data(machine(settings, rows=4, cols=4), load)
     assert most[0] == 6 * 80
 
 
