@@ -41,7 +41,7 @@ def random_step(random: np.random.Generator) -> tuple[MatmulStep, int]:
     if random.random() < 0.3:
         rows, depth, units = (int(random.integers(1, most)) for most in (30, 60, 80))
         return dense("layer", "x", depth, units, rows), rows * depth
-    groups = int(random.choice([1, 1, 1, 2, 6]))
+    groups = int(random.choice([1, 1, 1, 2, 6, 24]))
     shape = (int(random.integers(3, 13)), int(random.integers(3, 13)), groups * int(random.integers(1, 9)))
     kernel = (int(random.integers(1, 4)), int(random.integers(1, 4)))
     stride = (int(random.integers(1, 3)), int(random.integers(1, 3)))

@@ -16,6 +16,7 @@ from hwsim.config.arch import LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.machine.machine import run_machine
 from hwsim.machine.product import ProductRun
+from hwsim.network.steps import MatmulStep
 
 
 @settings(max_examples=200, deadline=None)
