@@ -123,8 +123,8 @@ def _run_step(
 def _run_by_sample(
     step: ActivationMatmulStep, params: ArrayParams, codes: list[IntArray], overflow: LayerOverflow, max_events: int
 ) -> IntArray:
-    """Run a product whose samples have weights of their own: all at once where no add can overflow."""
-    if _never_overflows(step, params):
+    """Run a product whose samples have weights of their own: all at once where integer sums never overflow."""
+    if step.float_sums is None and _never_overflows(step, params):
         return _exact_products(step, *codes)
     outputs = [
         _run_matmul(step.bind(second), params, first[np.newaxis], overflow, 0 if number else max_events)

@@ -49,7 +49,9 @@ class ActivationMatmulStep(MatmulStep):
     def bind(self, codes: IntArray) -> MatmulStep:
         """Return the product by the second input's codes (elements,) of one sample."""
         weights = np.concatenate([self.sample_weights(codes[np.newaxis], group) for group in range(self.groups)])
-        return replace(self, weights=weights, bias=self.sample_constants(weights))
+        steps = weights - self.weight_zero_point
+        float_sums = None if self.float_sums is None else replace(self.float_sums, weight_steps=steps)
+        return replace(self, weights=weights, bias=self.sample_constants(weights), float_sums=float_sums)
 
 
 def bound(step: MatmulStep, codes: list[IntArray]) -> MatmulStep:

@@ -115,10 +115,12 @@ class FloatSums:
 
     def _forms(self, block: OutputBlock) -> tuple[IntArray, IntArray]:
         """Return the forms of rows and of columns; those along the other axis are 1."""
-        along_rows, out_cols = self.kernel.order.along == "rows", self.weight_steps.shape[2]
-        rows = lane_forms(self.out_rows) if along_rows else np.ones(self.out_rows, np.int64)
-        columns = np.ones(out_cols, np.int64) if along_rows else lane_forms(out_cols)
-        return rows[block.rows], columns[block.columns]
+        order, (groups, _, out_cols) = self.kernel.order, self.weight_steps.shape
+        if order.along == "columns":
+            return np.ones(self.out_rows, np.int64)[block.rows], lane_forms(out_cols)[block.columns]
+        rows = lane_forms(groups * self.out_rows if order.joins_groups else self.out_rows)
+        first = block.group * self.out_rows if order.joins_groups else 0
+        return rows[first : first + self.out_rows][block.rows], np.ones(out_cols, np.int64)[block.columns]
 
     def _weight_steps(self, block: OutputBlock) -> IntArray:
         return self.weight_steps[block.group][:, block.columns]

@@ -32,13 +32,15 @@ class SumOrder:
     ``chain``: fused multiply-adds from 0 on, ``block`` terms at a time; each block's sum is added to the output.
     ``fours``: rounded products, four at a time. ``lanes``: rounded products in eight lanes; the lanes' sums are added
     as the place of the output ``along`` the product's rows or columns says (`lane_forms`).
-    ``starts_with_bias``: the first sum is added to the bias; else the bias is added last.
+    ``starts_with_bias``: the first sum is added to the bias; else the bias is added last. ``joins_groups``: the rows of
+    all groups are those of one product.
     """
 
     kind: Kind
     block: int = 0
     along: Axis = "rows"
     starts_with_bias: bool = False
+    joins_groups: bool = False
 
 
 def dense_order(rows: int, depth: int, columns: int, *, is_transposed: bool = False) -> SumOrder:

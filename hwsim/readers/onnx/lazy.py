@@ -61,14 +61,14 @@ class Expression:
 class Product:
     """A matrix product whose output's codes are not known yet; ``scale`` is that of its sums, per channel or one.
 
-    ``kernel`` says how ONNX Runtime sums its reals, if it is known; where a file multiplies integers, nobody asks.
+    ``kernel`` says how ONNX Runtime sums its reals; where a file multiplies integers, nobody asks.
     """
 
     operator: MatmulOperator
     shape: Shape
     order: Order
     scale: Float32Array
-    kernel: FloatKernel | None = None
+    kernel: FloatKernel
 
     @property
     def of_reals(self) -> MatmulOperator:
@@ -77,8 +77,6 @@ class Product:
 
     def with_real_bias(self, bias: Array, *, is_first: bool = False) -> Product:
         """Return the product with a bias of reals, one or one a channel: added before the terms, or after them."""
-        if self.kernel is None:
-            return self
         channels = np.broadcast_to(np.asarray(bias, np.float32).reshape(-1), (self.shape[self.order[-1]],))
         order = replace(self.kernel.order, starts_with_bias=is_first)
         return replace(self, kernel=replace(self.kernel, bias=channels, order=order))
@@ -226,7 +224,7 @@ class Reals:
                 raise UnsupportedError(f"{label}: '{name[:80]}' holds integers without a scale; allowed: reals")
             return leaf(live)
         if isinstance(found, Product):
-            found = leaf(self.sums(found, name) if found.kernel is None else self.real_sums(found, name))
+            found = leaf(self.real_sums(found, name))
             self._lazy[name] = found
         elif not found.is_leaf and self.readers(name) > 1:
             found = leaf(self.compute(found, name, None))

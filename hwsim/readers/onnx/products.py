@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,7 +115,11 @@ def stacked(site: Site, left: Live, right: Live) -> Product:
     operator, output = stacked_product(site, left, right)
     if right.codes is None or right.codes.grid is None:
         raise ConfigError(f"{site.label}: input without a scale")
-    return Product(operator, output.shape, output.order, product_scale(site, left, right.codes.grid))
+    (*_, rows, depth), columns = left.shape, right.shape[-1]
+    is_one = all(size == 1 for size in right.shape[:-2])  # then the stack on the left is one tall matrix
+    order = dense_order(left.elements // depth if is_one else rows, depth, columns)
+    kernel = FloatKernel(np.arange(depth), replace(order, joins_groups=is_one))
+    return Product(operator, output.shape, output.order, product_scale(site, left, right.codes.grid), kernel)
 
 
 def _constants(
