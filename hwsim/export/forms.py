@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hwsim.export import elementwise, lstm, moves, pools, products, tables
+from hwsim.export import attention, elementwise, lstm, moves, pools, products, tables
 from hwsim.export.writer import Form
 from hwsim.network.operator import Operator
 
 FORMS: dict[type[Operator], Form] = {
+    **attention.FORMS,
     **elementwise.FORMS,
     **lstm.FORMS,
     **moves.FORMS,

@@ -10,10 +10,12 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
-from hwsim.network.steps import FunctionStep
+from hwsim.network.operators.qlinear import InFloat32
+from hwsim.network.steps import FunctionStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.layer_norm import RECIPROCAL_BITS, IntegerLayerNorm, build_layer_norm
+from hwsim.numerics.onnxruntime.functions import LayerNormalization
 from hwsim.numerics.rounding import FloatArray
 from hwsim.numerics.square_root import ROOT_DIGITS
 
@@ -68,8 +70,13 @@ class LayerNorm(Operator):
         variance = np.square(deviations).mean(axis=2, keepdims=True)
         return (deviations / np.sqrt(variance + self.epsilon) * gamma + beta).reshape(inputs[0].shape)
 
-    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> FunctionStep:
-        """Fold gamma and beta into the output's grid; of shapes alone they are 1 and 0."""
+    def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
+        """Fold gamma and beta into the output's grid; of shapes alone they are 1 and 0.
+
+        Profile ``onnxruntime`` normalizes reals in float32 instead.
+        """
+        if options.profile == "onnxruntime" and options.has_values:
+            return self._in_float32(tensors).lower(tensors, options)
         shape, length = tensors[self.input].shape, int(np.prod(tensors[self.gamma].shape))
         gamma, beta = np.ones(length), np.zeros(length)
         if options.has_values:
@@ -82,6 +89,21 @@ class LayerNorm(Operator):
         return FunctionStep(
             self.name, self.inputs, self.output, shape, function, (shape,), _work(int(np.prod(shape)), length)
         )
+
+    def _in_float32(self, tensors: Mapping[str, Tensor]) -> InFloat32:
+        shape, row = tensors[self.input].shape, tensors[self.gamma].shape
+        axes = tuple(range(len(shape) + 1 - len(row), len(shape) + 1))
+        factors = tuple(np.asarray(tensors[name].data, np.float32) for name in self.constants)
+        function = LayerNormalization(axes, np.float32(self.epsilon), factors)
+        counts = float_work(int(np.prod(shape)), int(np.prod(row)))
+        ends = self.inputs, self.output, self.inputs
+        return InFloat32(self.name, *ends, shape, lambda values: function(values[0]), counts)
+
+
+def float_work(values: int, length: int) -> Counts:
+    """Return the actions of a normalization of rows of a length in floating point, a reciprocal root a row."""
+    actions = {("vector_unit", "add"): 4 * values, ("vector_unit", "multiply"): 3 * values}
+    return Counts(actions | {("activation_lut", "lookup"): values // length})
 
 
 def _work(values: int, length: int) -> Counts:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
+from hwsim.network.operators.layer_norm import float_work
 from hwsim.network.operators.qlinear import softmax_work
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import functions
@@ -34,14 +34,7 @@ def layer_normalization(site: Site, reals: Reals) -> None:
     count = len(source.shape)
     axes = tuple(range(count + 1 - scale.ndim, count + 1))
     body = functions.LayerNormalization(axes, np.float32(site.real("epsilon", 1e-5)), (scale, shift))
-    elements = int(np.prod(source.shape))
-    counts = Counts(
-        {
-            ("vector_unit", "add"): 4 * elements,
-            ("vector_unit", "multiply"): 3 * elements,
-            ("activation_lut", "lookup"): elements // scale.size,
-        }
-    )
+    counts = float_work(int(np.prod(source.shape)), scale.size)
     reals.put(site.output, along(source, body, source.shape, counts))
 
 

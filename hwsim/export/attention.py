@@ -1,0 +1,49 @@
+"""Products of two activations, head by head, and normalized rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.export.writer import Form, OnnxWriter
+from hwsim.network.operator import Operator
+from hwsim.network.operators.attention import ActivationMatmul
+from hwsim.network.operators.layer_norm import LayerNorm
+
+HEADS_FIRST, HEADS_LAST = (1, 0, 2), (1, 2, 0)
+
+
+def matmul(writer: OnnxWriter, operator: ActivationMatmul) -> None:
+    """MatMul of stacks of matrices, one for each head, and Mul by the scale."""
+    output = operator.output
+    left = _heads(writer, operator.inputs[0], operator.groups, HEADS_FIRST)
+    right = _heads(writer, operator.inputs[1], operator.groups, HEADS_LAST if operator.transposed else HEADS_FIRST)
+    found = writer.step("MatMul", [left, right], f"{output}.products")
+    if operator.scale != 1.0:
+        found = writer.step("Mul", [found, writer.number(operator.scale, "float32")], f"{output}.scaled")
+    rows = writer.graph.transpose(found, HEADS_FIRST)
+    writer.put_stored(writer.activated(rows, output, operator.activation), output)
+
+
+def _heads(writer: OnnxWriter, tensor: str, heads: int, order: tuple[int, ...]) -> str:
+    """Return the reals of (rows, heads x columns) with the heads first."""
+    rows, width = writer.layout(tensor).shape
+    parts = writer.graph.reshape(writer.stored(tensor), (rows, heads, width // heads))
+    return writer.graph.transpose(parts, order)
+
+
+def layer_norm(writer: OnnxWriter, operator: LayerNorm) -> None:
+    """LayerNormalization of the last axes."""
+    tensors, output = writer.network.tensors, operator.output
+    factors = [
+        writer.graph.constant(f"{output}.{part}", np.asarray(tensors[name].data, np.float32))
+        for part, name in (("gamma", operator.gamma), ("beta", operator.beta))
+    ]
+    attributes = {"axis": -len(tensors[operator.gamma].shape), "epsilon": operator.epsilon}
+    inputs = [writer.stored(operator.input), *factors]
+    writer.put_stored(writer.step("LayerNormalization", inputs, f"{output}.exact", attributes), output)
+
+
+FORMS: dict[type[Operator], Form] = {
+    ActivationMatmul: matmul,
+    LayerNorm: layer_norm,
+}
