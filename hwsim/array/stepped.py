@@ -58,8 +58,8 @@ class SteppedEngine(Engine):
         operands: Sequence[FoldOperands],
         max_events: int | None,
     ) -> FoldsResult:
-        """Run folds that do not depend on each other: output-stationary ones of one shape in one compiled loop."""
-        shapes = {(one.activations.shape, one.weights.shape) for one in operands}
+        """Run folds that do not depend on each other: output-stationary ones of one depth and width in one loop."""
+        shapes = {one.weights.shape for one in operands}
         if params.dataflow is not Dataflow.OUTPUT_STATIONARY or len(shapes) > 1:
             return super().run_folds(params, folds, timing, operands, max_events)
         room = FIRST_EVENT_BUFFER if max_events is None else min(max_events, FIRST_EVENT_BUFFER)
@@ -205,13 +205,14 @@ def _step_output_stationary(
 def _step_output_stationary_folds(
     params: ArrayParams, operands: Sequence[FoldOperands], room: int
 ) -> tuple[FoldsResult, list[int]]:
-    """Step folds of one shape, keeping up to ``room`` events of each (cycles from its start); return their numbers."""
+    """Step folds of one depth and width, keeping up to ``room`` events of each; also return how many there were."""
     from hwsim.array.kernels import stepped as kernels
 
     dtype = register_dtype(params)
     activations, activation_places = _pieces([one.activations for one in operands], dtype)
     weights, weight_places = _pieces([one.weights for one in operands], dtype)
-    drained = np.zeros((len(operands), params.rows, params.cols), dtype)
+    used_rows = [len(one.activations) for one in operands]
+    drained: Any = np.zeros((len(operands), params.rows, params.cols), dtype)
     per_pe = np.zeros((len(operands), params.rows + 1, params.cols), np.int64)
     events = np.empty((len(operands), room, 3), np.int64)
     found = np.zeros(len(operands), np.int64)
@@ -219,7 +220,7 @@ def _step_output_stationary_folds(
     kernels.step_output_stationary_folds(
         activations,
         weights,
-        np.stack([activation_places, weight_places], axis=1),
+        np.stack([activation_places, weight_places, used_rows], axis=1),
         _starts(params, operands),
         dtype(params.accumulator.min),
         dtype(params.accumulator.max),
@@ -230,18 +231,19 @@ def _step_output_stationary_folds(
         found,
         tally,
     )
-    used_rows, used_cols = activations.shape[1], weights.shape[2]
-    sums = list(drained[:, :used_rows, :used_cols])
+    sums = [one[:used, : weights.shape[2]] for one, used in zip(drained, used_rows, strict=True)]
     kept = [one[:count].copy() for one, count in zip(events, found, strict=True)]
     return FoldsResult(sums, kept, per_pe.sum(axis=0), _counts(tally)), found.tolist()
 
 
 def _pieces(operands: Sequence[IntArray], dtype: Any) -> tuple[Any, IntArray]:
-    """Stack what differs, and return also the place of each operand in the stack."""
-    places: dict[int, int] = {}
-    which = [places.setdefault(id(one), len(places)) for one in operands]
+    """Stack what differs, with zeros below where rows are fewer; return also the place of each operand in the stack."""
     distinct = {id(one): one for one in operands}
-    return np.stack([distinct[one] for one in places]).astype(dtype, copy=False), np.asarray(which)
+    places = {key: place for place, key in enumerate(distinct)}
+    stack = np.zeros((len(distinct), max(map(len, operands)), operands[0].shape[1]), dtype)
+    for piece, one in zip(stack, distinct.values(), strict=True):
+        piece[: len(one)] = one
+    return stack, np.asarray([places[id(one)] for one in operands])
 
 
 def _starts(params: ArrayParams, operands: Sequence[FoldOperands]) -> Any:

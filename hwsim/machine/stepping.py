@@ -32,14 +32,14 @@ class FoldWork:
     operands: FoldOperands
 
     @property
-    def shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Shapes of the operands."""
-        return self.operands.activations.shape, self.operands.weights.shape
+    def shape(self) -> tuple[int, ...]:
+        """Depth and width."""
+        return self.operands.weights.shape
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Folds of one shape, and after each of them what is to be done once it is through."""
+    """Folds of one depth and width, and after each of them what is to be done once it is through."""
 
     works: list[FoldWork] = field(default_factory=list)
     actions: list[list[Action]] = field(default_factory=list)

@@ -159,11 +159,11 @@ def step_output_stationary(activations, weights, initial, low, high, saturate, d
 def step_output_stationary_folds(
     activations, weights, which, initial, low, high, saturate, drained, pe_overflows, events, found, tally
 ):
-    """Step output-stationary folds of one shape, one after the other.
+    """Step output-stationary folds of one depth and width, one after the other.
 
     Args:
-        activations: (pieces, rows used, depth); weights: (pieces, depth, cols used).
-        which: (folds, 2), the piece of activations and that of weights that each fold works on.
+        activations: (pieces, most rows used, depth); weights: (pieces, depth, cols used).
+        which: (folds, 3), the piece of activations and that of weights that each fold works on, and the rows it uses.
         initial: (folds, rows, cols), what the sums start from; no folds: zeros.
         low, high, saturate: the accumulator's range and what it does outside.
         drained: (folds, rows, cols), takes the sums.
@@ -174,8 +174,8 @@ def step_output_stationary_folds(
     zeros = np.zeros(drained.shape[1:], drained.dtype)
     for n in range(which.shape[0]):
         found[n] = step_output_stationary(
-            activations[which[n, 0]], weights[which[n, 1]], initial[n] if initial.shape[0] else zeros, low, high,
-            saturate, drained[n], pe_overflows[n], events[n], tally,
+            activations[which[n, 0], : which[n, 2]], weights[which[n, 1]], initial[n] if initial.shape[0] else zeros,
+            low, high, saturate, drained[n], pe_overflows[n], events[n], tally,
         )  # fmt: skip
 
 
