@@ -145,6 +145,25 @@ def test_levels_are_those_of_what_comes_and_goes(run: Run) -> None:
         assert min(value for _, value in levels) == 0
 
 
+def test_weights_that_come_ahead_are_named_by_the_layer_that_reads_them(tmp_path: Path) -> None:
+    """Weights pass the DRAM once; those of every layer but the first begin to come before it starts."""
+    settings = ("mapping.layer_overlap=weights", "scratchpads.weights.capacity_bytes=65536")
+    events, result = traced(tmp_path / "t.json", *settings)
+    test_slices_of_a_track_are_nested_or_apart((events, result))
+    tracks = slices_by_track(events)
+    starts = {one["name"]: one["ts"] for one in tracks["layers"]}
+    brought: dict[str, int] = defaultdict(int)
+    ahead = set()
+    for one in tracks["DRAM"]:
+        if one["name"] == "weight scratchpad":
+            brought[one["args"]["layer"]] += one["args"]["bytes"]
+            if one["ts"] < starts[one["args"]["layer"]]:
+                ahead.add(one["args"]["layer"])
+    products = [layer for layer in result.layer_results if layer.macs]
+    assert brought == {layer.layer: layer.depth * layer.out_cols for layer in products}
+    assert ahead == {layer.layer for layer in products[1:]}
+
+
 def test_channels_have_a_track_each(tmp_path: Path) -> None:
     events, _ = traced(tmp_path / "t.json", "dram.channels=2", "dram.interleave_bytes=64")
     assert {"DRAM channel 0", "DRAM channel 1"} <= slices_by_track(events).keys()

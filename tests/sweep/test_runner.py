@@ -65,6 +65,16 @@ def test_every_point_is_run_stored_and_exported(tmp_path: Path) -> None:
     assert int(table[2]["overflow_events"]) > 0 == int(table[3]["overflow_events"])
 
 
+def test_overlap_of_layers_is_swept_like_any_key(tmp_path: Path) -> None:
+    axis = "\n  - mapping.layer_overlap: [none, weights]\n"
+    text = SMALL_SWEEP[: SMALL_SWEEP.index("axes:")] + "axes:" + axis
+    table = rows(run_sweep(load_sweep(write_sweep(tmp_path, text)), tmp_path / "out", jobs=1).points_csv)
+    assert [row["mapping.layer_overlap"] for row in table] == ["none", "weights"]
+    without, ahead = (int(row["total_cycles"]) for row in table)
+    assert ahead < without
+    assert table[0]["energy_pj"] == table[1]["energy_pj"]  # everything is moved and computed as often
+
+
 def test_processes_give_what_one_process_gives(tmp_path: Path) -> None:
     sweep = load_sweep(write_sweep(tmp_path))
     alone = run_sweep(sweep, tmp_path / "alone", jobs=1)
