@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -82,32 +82,24 @@ def export_rtl(
     export(architecture, workload, folder, inputs, calibration, tuple(settings or ()))
 
 
-@export_app.command(name="qdq")
-def export_qdq(
-    architecture: Arch,
-    workload: Workload,
-    file: OnnxFile,
-    calibration: Calibration = None,
-    settings: Settings = None,
-) -> None:
-    """Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21)."""
-    from hwsim.cli.export import write_onnx
+def _add_onnx_command(kind: Literal["qdq", "qonnx"], purpose: str) -> None:
+    """Add the command that writes one kind of ONNX file."""
 
-    write_onnx("qdq", architecture, workload, file, calibration, tuple(settings or ()))
+    @export_app.command(name=kind, help=purpose)
+    def export_onnx(
+        architecture: Arch,
+        workload: Workload,
+        file: OnnxFile,
+        calibration: Calibration = None,
+        settings: Settings = None,
+    ) -> None:
+        from hwsim.cli.export import write_onnx
+
+        write_onnx(kind, architecture, workload, file, calibration, tuple(settings or ()))
 
 
-@export_app.command(name="qonnx")
-def export_qonnx(
-    architecture: Arch,
-    workload: Workload,
-    file: OnnxFile,
-    calibration: Calibration = None,
-    settings: Settings = None,
-) -> None:
-    """Write the quantized network as QONNX: Quant nodes of any width."""
-    from hwsim.cli.export import write_onnx
-
-    write_onnx("qonnx", architecture, workload, file, calibration, tuple(settings or ()))
+_add_onnx_command("qdq", "Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21).")
+_add_onnx_command("qonnx", "Write the quantized network as QONNX: Quant nodes of any width.")
 
 
 @rtl_app.command(name="area")
