@@ -14,6 +14,8 @@ from hwsim.cli.wording import NOTHING, counted
 from hwsim.config.arch import ArchSpec
 from hwsim.samples import choose_samples
 
+LEAST_GUARD_BITS = -4  # that an architecture may have
+
 
 @dataclass(frozen=True, slots=True)
 class GuardBitsRequest:
@@ -76,10 +78,14 @@ def _row(layer: LayerGuardBits) -> list[str]:
         product_text(layer.out_rows, layer.depth, layer.out_cols, layer.groups),
         f"{layer.least_sum:,}",
         f"{layer.greatest_sum:,}",
-        str(layer.data_guard_bits - 1),
-        str(layer.data_guard_bits),
+        *_data_texts(layer.data_guard_bits),
         *(NOTHING if bits is None else str(bits) for bits in (layer.weight_guard_bits, layer.depth_guard_bits)),
     ]
+
+
+def _data_texts(needed: int) -> list[str]:
+    """Return from how many guard bits on sums overflow, and how many they need: never and any where the least do."""
+    return ["never", "any"] if needed <= LEAST_GUARD_BITS else [str(needed - 1), str(needed)]
 
 
 def _most(layers: Sequence[LayerGuardBits]) -> list[str]:
@@ -97,7 +103,6 @@ def _most(layers: Sequence[LayerGuardBits]) -> list[str]:
         "",
         f"{min(layer.least_sum for layer in layers):,}",
         f"{max(layer.greatest_sum for layer in layers):,}",
-        str(data - 1),
-        str(data),
+        *_data_texts(data),
         *(str(max(column)) if column else NOTHING for column in bounds),
     ]

@@ -10,7 +10,31 @@ import typer
 from hwsim import __version__
 from hwsim.cli.command_group import Commands
 from hwsim.cli.groups import analyze_app, export_app, import_app, rtl_app
-from hwsim.cli.options import Arch, AsJson, Calibration, Force, Inputs, Labels, Samples, Settings, Workload
+from hwsim.cli.options import (
+    Arch,
+    AsJson,
+    Calibration,
+    DumpTensors,
+    Engine,
+    Engines,
+    Force,
+    Gemm,
+    Inputs,
+    Labels,
+    Oracle,
+    RandomValues,
+    Rtl,
+    RunFolder,
+    Samples,
+    Seed,
+    Settings,
+    Simulator,
+    Trace,
+    Vcd,
+    VcdFolds,
+    VcdLayer,
+    Workload,
+)
 
 EPILOG = """\b
 Exit codes:
@@ -57,35 +81,15 @@ def run(
     labels: Labels = None,
     calibration: Calibration = None,
     samples: Samples = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="stepped: every register, every cycle; functional: equal, faster.  [default: stepped]",
-            show_default=False,
-        ),
-    ] = None,
+    engine: Engine = None,
     settings: Settings = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write result.json and CSV tables here.")] = None,
-    dump_tensors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every tensor's integers to this .npz.")
-    ] = None,
-    vcd: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the array's registers to this VCD file (waves).")
-    ] = None,
-    vcd_layer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The layer that --vcd shows.  [default: the first]", show_default=False),
-    ] = None,
-    vcd_folds: Annotated[str, typer.Option(metavar="FIRST:END", help="The folds that --vcd shows.")] = "0:1",
-    random_values: Annotated[
-        int | None,
-        typer.Option(metavar="SEED", min=0, help="Fill a workload of shapes alone with random integers."),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what each unit does when to this .json, for ui.perfetto.dev."),
-    ] = None,
+    out: RunFolder = None,
+    dump_tensors: DumpTensors = None,
+    vcd: Vcd = None,
+    vcd_layer: VcdLayer = None,
+    vcd_folds: VcdFolds = None,
+    random_values: RandomValues = None,
+    trace: Trace = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on an architecture.
@@ -126,6 +130,7 @@ def sweep(
         int | None, typer.Option(metavar="N", help="Processes.  [default: one per processor]", show_default=False)
     ] = None,
     samples: Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples at each point.")] = None,
+    calibration: Calibration = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and list the points; run none.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget stored points first; else they are kept.")] = False,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw plots at the end.")] = True,
@@ -137,7 +142,7 @@ def sweep(
     """
     from hwsim.cli.sweep import SweepRequest, sweep_points
 
-    sweep_points(SweepRequest(file, out, jobs, samples, dry_run, fresh, plots, as_json))
+    sweep_points(SweepRequest(file, out, jobs, samples, calibration, dry_run, fresh, plots, as_json))
 
 
 @app.command()
@@ -159,15 +164,8 @@ def check(
     workload: Annotated[
         str | None, typer.Argument(metavar="WORKLOAD", help="A workload: a folder, a file, or a shipped name.")
     ] = None,
-    engines: Annotated[bool, typer.Option("--engines", help="Run both engines and compare all they compute.")] = False,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ORACLE",
-            help="Compare every tensor of a file with an installed interpreter's: tflm, litert_reference, "
-            "litert_optimized or xnnpack (.tflite), onnxruntime (.onnx).",
-        ),
-    ] = None,
+    engines: Engines = False,
+    against: Oracle = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Samples for --engines, --against or --rtl, .npy or .npz.")
     ] = None,
@@ -180,23 +178,14 @@ def check(
             show_default=False,
         ),
     ] = None,
-    rtl: Annotated[
-        bool, typer.Option("--rtl", help="Run the array in SystemVerilog too, and compare cycle by cycle.")
-    ] = False,
-    gemm: Annotated[
-        str | None, typer.Option(metavar="RxDxC", help="--rtl: a random product, out_rows x depth x out_cols.")
-    ] = None,
+    rtl: Rtl = False,
+    gemm: Gemm = None,
     named_workload: Annotated[
         str | None, typer.Option("--workload", metavar="WORKLOAD", help="The same as the argument.")
     ] = None,
     layer: Annotated[str | None, typer.Option(metavar="NAME", help="--rtl: this layer only.")] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of --rtl's random product or --against's samples.")
-    ] = 0,
-    simulator: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="--rtl: verilator or icarus.  [default: by size]", show_default=False),
-    ] = None,
+    seed: Seed = None,
+    simulator: Simulator = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:

@@ -47,7 +47,7 @@ class CheckRequest:
     inputs: Path | None
     calibration: Path | None
     samples: int | None
-    seed: int
+    seed: int | None
     overrides: tuple[str, ...]
     as_json: bool
     rtl: RtlOptions
@@ -74,7 +74,7 @@ def check_all(request: CheckRequest) -> None:
                 request.calibration,
                 request.rtl.gemm,
                 request.rtl.layer,
-                request.seed,
+                request.seed or 0,
                 request.rtl.simulator,
                 request.overrides,
                 request.as_json,
@@ -98,7 +98,7 @@ def _checked(request: CheckRequest) -> Checked:
     layers = _layer_fits(spec, compile_workload(spec, workload), Account(table, energy_context(spec)))
     checked = Checked(spec, table, workload, layers)
     if request.against is not None:
-        wanted = AgainstRequest(request.against, request.workload, request.inputs, request.samples, request.seed)
+        wanted = AgainstRequest(request.against, request.workload, request.inputs, request.samples, request.seed or 0)
         return replace(checked, against=check_against(wanted, spec, workload))
     if request.engines:
         chosen = _chosen(workload, request)
@@ -135,6 +135,10 @@ def _check_options(request: CheckRequest) -> None:
         problems.append("--samples without --engines or --against; allowed: both")
     if request.inputs is not None and not wanted:
         problems.append("--inputs without --engines, --against or --rtl; allowed: both")
+    if request.seed is not None and request.against is None and request.rtl.gemm is None:
+        problems.append("--seed without --against or --rtl --gemm; allowed: both")
+    if request.seed is not None and request.against is not None and request.inputs is not None:
+        problems.append("--seed with --inputs; allowed: one of them")
     if request.workload_argument and request.workload_option:
         problems.append("WORKLOAD and --workload; allowed: one of them")
     for name, value in (("gemm", request.rtl.gemm), ("layer", request.rtl.layer), ("simulator", request.rtl.simulator)):

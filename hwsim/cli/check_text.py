@@ -21,6 +21,8 @@ from hwsim.metrics.guard_bits import largest_safe_depth
 from hwsim.readers.workload import Workload
 from hwsim.results.time_steps import rows_of
 
+MOST_NAMES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class LayerFit:
@@ -59,6 +61,23 @@ def print_checked(checked: Checked) -> None:
             ],
             _layer_rows(checked.layers),
         )
+        if wide := _too_wide(checked):
+            print_lines("", wide)
+
+
+def _too_wide(checked: Checked) -> str:
+    """Say which layers may overflow the accumulator, whatever their inputs; nothing if none does."""
+    width = accumulator_bits(checked.spec)
+    needed = {layer.plan.name: layer.accumulator_bits_needed or 0 for layer in checked.layers}
+    wide = {name: bits for name, bits in needed.items() if bits > width}
+    if not wide:
+        return ""
+    named = ", ".join(f"{name} ({bits})" for name, bits in list(wide.items())[:MOST_NAMES])
+    more = f" and {len(wide) - MOST_NAMES} more" if len(wide) > MOST_NAMES else ""
+    return (
+        f"{counted(len(wide), 'layer')} may overflow the {width}-bit accumulator; bits that suffice for their weights: "
+        f"{named}{more}; hwsim analyze guard-bits says what the samples need"
+    )
 
 
 def print_checked_json(checked: Checked) -> None:

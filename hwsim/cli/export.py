@@ -7,7 +7,7 @@ from typing import Literal
 
 from hwsim.cli.inputs import read_spec_and_workload
 from hwsim.cli.output import print_paths
-from hwsim.cli.run_files import check_targets
+from hwsim.cli.run_files import check_endings, check_targets
 from hwsim.compilation import compile_workload, lowering_options
 from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
@@ -31,6 +31,7 @@ def write_onnx(
         UnsupportedError: operators or widths without a form in such a file.
     """
     check_targets(None, file)
+    check_endings({"FILE": (file, ".onnx")})
     spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
     read.network.check_values()
     network = compile_workload(spec, read).network

@@ -9,7 +9,7 @@ from hwsim.array.gemm import EngineName
 from hwsim.cli.inputs import read_samples, read_spec_and_workload
 from hwsim.cli.output import print_json
 from hwsim.cli.rtl import WaveRequest, write_waves
-from hwsim.cli.run_files import check_targets, write_result, write_tensors
+from hwsim.cli.run_files import check_endings, check_targets, write_result, write_tensors
 from hwsim.cli.run_text import print_result, print_written
 from hwsim.cli.wording import one_of
 from hwsim.compilation import check_integers
@@ -40,7 +40,7 @@ class RunRequest:
     dump_tensors: Path | None
     vcd: Path | None
     vcd_layer: str | None
-    vcd_folds: str
+    vcd_folds: str | None
     random_values: int | None
     trace: Path | None
     as_json: bool
@@ -53,9 +53,7 @@ def run_once(request: RunRequest) -> None:
         HwsimError: as ``hwsim.run``; also if a file cannot be read or written.
     """
     named = request.engine and one_of(request.engine, list(_ENGINES), "engine")
-    if request.vcd_layer is not None and request.vcd is None:
-        raise ConfigError("--vcd-layer without --vcd; allowed: both")
-    check_targets(request.out, request.dump_tensors, request.vcd, request.trace)
+    _check_files(request)
     spec, workload = read_spec_and_workload(
         request.architecture, request.overrides, request.workload, request.calibration
     )
@@ -80,12 +78,38 @@ def run_once(request: RunRequest) -> None:
     if request.dump_tensors:
         written.append(write_tensors(all_tensors(spec, chosen), request.dump_tensors))
     if request.vcd:
-        written.append(write_waves(spec, chosen, WaveRequest(request.vcd, request.vcd_layer, request.vcd_folds)))
+        written.append(
+            write_waves(spec, chosen, WaveRequest(request.vcd, request.vcd_layer, request.vcd_folds or "0:1"))
+        )
     if request.as_json:
         print_json(result.to_json_dict())
         return
     print_result(result)
     print_written(written)
+
+
+def _check_files(request: RunRequest) -> None:
+    """Refuse files that cannot be written, and options that would have no effect.
+
+    Raises:
+        ConfigError: one line for each.
+    """
+    of_waves = {"--vcd-layer": request.vcd_layer, "--vcd-folds": request.vcd_folds}
+    problems = [
+        f"{option} without --vcd; allowed: both"
+        for option, value in of_waves.items()
+        if value is not None and request.vcd is None
+    ]
+    if problems:
+        raise ConfigError(problems)
+    check_targets(request.out, request.dump_tensors, request.vcd, request.trace)
+    check_endings(
+        {
+            "--dump-tensors": (request.dump_tensors, ".npz"),
+            "--trace": (request.trace, ".json"),
+            "--vcd": (request.vcd, ".vcd"),
+        }
+    )
 
 
 def _check_values(workload: Workload, request: RunRequest) -> None:

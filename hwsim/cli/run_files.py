@@ -30,6 +30,21 @@ def check_targets(folder: Path | None, *files: Path | None) -> None:
         raise ConfigError(problems)
 
 
+def check_endings(files: Mapping[str, tuple[Path | None, str]]) -> None:
+    """Refuse, before anything runs, files to write whose names end like those of another kind, by option.
+
+    Raises:
+        ConfigError: one line for each.
+    """
+    problems = [
+        f"{option} {file}: a name that ends with '{file.suffix}'; allowed: {ending}"
+        for option, (file, ending) in files.items()
+        if file is not None and file.suffix.lower() != ending
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def write_result(result: RunResult, folder: Path) -> list[Path]:
     """Write the result as JSON and its tables as CSV; a table that may be empty has a file only if it is not.
 

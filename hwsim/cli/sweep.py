@@ -37,6 +37,7 @@ class SweepRequest:
     out: Path | None
     jobs: int | None
     samples: int | None
+    calibration: Path | None
     dry_run: bool
     fresh: bool
     plots: bool
@@ -71,7 +72,7 @@ def _loaded(request: SweepRequest) -> LoadedSweep:
     """
     if request.samples is not None and request.samples < 1:
         raise ConfigError(f"--samples {request.samples}; allowed: 1 or more")
-    loaded = load_sweep(request.file)
+    loaded = _with_calibration(load_sweep(request.file), request.calibration)
     problems = Problems()
     for files in loaded.workloads.values():
         problems.attempt(_reader(files))
@@ -79,6 +80,18 @@ def _loaded(request: SweepRequest) -> LoadedSweep:
     if request.samples is None:
         return loaded
     return replace(loaded, spec=loaded.spec.model_copy(update={"samples": request.samples}))
+
+
+def _with_calibration(loaded: LoadedSweep, file: Path | None) -> LoadedSweep:
+    """Give calibration samples to the workloads that name none."""
+    if file is None:
+        return loaded
+    if not file.is_file():
+        raise ConfigError(f"--calibration {file}: no such file")
+    workloads = {
+        name: replace(files, calibration=files.calibration or file) for name, files in loaded.workloads.items()
+    }
+    return replace(loaded, workloads=workloads)
 
 
 def _reader(files: WorkloadFiles) -> Callable[[], object]:

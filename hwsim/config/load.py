@@ -20,7 +20,7 @@ from hwsim.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFiles:
-    """Where a workload of a sweep lies, and its samples and labels where they are not its own.
+    """Where a workload of a sweep lies, and its samples, labels and calibration samples where they are not its own.
 
     ``place`` is file, line and column of its entry, for messages.
     """
@@ -29,6 +29,7 @@ class WorkloadFiles:
     inputs: Path | None
     labels: Path | None
     place: str
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +109,23 @@ def _attempted(path: Path) -> tuple[ArchSpec | None, tuple[str, ...]]:
 
 
 _Found = Path | Problem | None
+_FILES = ("inputs", "labels", "calibration")
 
 
-def _entries(document: Document, beside: Path) -> list[tuple[_Found, _Found, _Found]]:
-    """Return what each entry's workload, inputs and labels stand for, or the problems with them."""
+def _entries(document: Document, beside: Path) -> list[tuple[_Found, ...]]:
+    """Return what each entry's workload and its files stand for, or the problems with them."""
     entries = document.data.get("workloads")
     if not isinstance(entries, list):
         return []
     return [_entry(document, index, beside) for index in range(len(entries))]
 
 
-def _entry(document: Document, index: int, beside: Path) -> tuple[_Found, _Found, _Found]:
+def _entry(document: Document, index: int, beside: Path) -> tuple[_Found, ...]:
     path: KeyPath = ("workloads", index)
     if not isinstance(document.data["workloads"][index], dict):
-        return _looked_up(WORKLOAD, document, path, beside), None, None
-    return (
-        _looked_up(WORKLOAD, document, (*path, "workload"), beside),
-        _sample_file(document, (*path, "inputs"), beside),
-        _sample_file(document, (*path, "labels"), beside),
-    )
+        return (_looked_up(WORKLOAD, document, path, beside), *(None for _ in _FILES))
+    files = (_sample_file(document, (*path, name), beside) for name in _FILES)
+    return (_looked_up(WORKLOAD, document, (*path, "workload"), beside), *files)
 
 
 def _sample_file(document: Document, path: KeyPath, beside: Path) -> _Found:
@@ -138,16 +137,14 @@ def _sample_file(document: Document, path: KeyPath, beside: Path) -> _Found:
     return file if file.is_file() else Problem(path, f"{file}: no such file")
 
 
-def _files(
-    spec: SweepSpec, entries: Sequence[tuple[_Found, _Found, _Found]], document: Document
-) -> dict[str, WorkloadFiles]:
+def _files(spec: SweepSpec, entries: Sequence[tuple[_Found, ...]], document: Document) -> dict[str, WorkloadFiles]:
     """Return the files of every entry, all of which have been found."""
     files = {}
     for index, (entry, found) in enumerate(zip(spec.workloads, entries, strict=True)):
-        workload, inputs, labels = (part if isinstance(part, Path) else None for part in found)
+        workload, inputs, labels, calibration = (part if isinstance(part, Path) else None for part in found)
         assert workload is not None  # noqa: S101  (else it would have been a problem)
         place = f"{document.name}:{document.position(('workloads', index))}: workloads[{index}]"
-        files[entry.workload] = WorkloadFiles(workload, inputs, labels, place)
+        files[entry.workload] = WorkloadFiles(workload, inputs, labels, place, calibration)
     return files
 
 

@@ -57,6 +57,9 @@ class SampledWorkload(Spec):
         description="The samples, .npy or .npz, first axis the sample: a file, relative to this one; null: its own",
     )
     labels: Name | None = Field(default=None, description="Class numbers of the inputs, .npy: a file, likewise")
+    calibration: Name | None = Field(
+        default=None, description="Samples to quantize a network of reals by, .npy: a file, likewise; null: its own"
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield whether labels have no inputs to belong to."""
@@ -69,7 +72,13 @@ def _named(entry: Any) -> Any:
     if isinstance(entry, str):
         return {"workload": entry}
     if not isinstance(entry, Mapping | SampledWorkload):
-        refuse([Conflict((), f"must be a name, or a mapping with workload, inputs and labels, got {got(entry)}")])
+        refuse(
+            [
+                Conflict(
+                    (), f"must be a name, or a mapping with workload, inputs, labels and calibration, got {got(entry)}"
+                )
+            ]
+        )
     return entry
 
 

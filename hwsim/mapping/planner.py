@@ -16,6 +16,8 @@ from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space, TilingSearch
 from hwsim.network.steps import ProductStep, Step
 
 SEARCHED = LayerMappingSpec()
+MOST_LINES = 3  # that give one reason; beyond, layers are only named
+MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +56,24 @@ def plan_network(network: NetworkSteps, spec: ArchSpec) -> tuple[LayerPlan, ...]
         except ConfigError as error:
             problems += error.problems
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(_grouped(problems))
     return tuple(layers)
+
+
+def _grouped(problems: Sequence[str]) -> Iterator[str]:
+    """Yield lines; of many that give one reason, the first with the names of the other layers after it."""
+    groups: dict[str, list[str]] = {}
+    for line in problems:
+        groups.setdefault(line.partition("; ")[2], []).append(line)
+    for line in problems:
+        alike = groups[line.partition("; ")[2]]
+        if len(alike) <= MOST_LINES:
+            yield line
+        elif line is alike[0]:
+            others = [one.partition(":")[0].removeprefix("layer ") for one in alike[1:]]
+            more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
+            yield line
+            yield f"so it is with {len(others)} more layers: {', '.join(others[:MOST_NAMES])}{more}"
 
 
 class _Planner:

@@ -109,12 +109,18 @@ def _jobs(sweep: LoadedSweep) -> Iterator[_Job]:
 
 
 def _digest(files: WorkloadFiles) -> str:
-    """Hash a workload, and the samples and labels that are not its own."""
+    """Hash a workload, and the samples and labels that are not its own, each by what it is for."""
     own = read_workload(files.path).digest
-    others = [file for file in (files.inputs, files.labels) if file is not None]
-    if not others:
+    others = {"": (files.inputs, files.labels), "calibration ": (files.calibration,)}
+    hashes = [
+        use + hashlib.sha256(file.read_bytes()).hexdigest()
+        for use, found in others.items()
+        for file in found
+        if file is not None
+    ]
+    if not hashes:
         return own
-    parts = [own, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in others)]
+    parts = [own, *hashes]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 

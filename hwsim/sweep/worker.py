@@ -19,7 +19,7 @@ from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.samples import read_inputs, read_labels
 from hwsim.readers.workload import Workload
-from hwsim.samples import Inputs, Samples, choose_samples
+from hwsim.samples import Inputs, Samples, choose_samples, with_calibration
 from hwsim.simulate import simulate
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -76,6 +76,8 @@ def chosen_samples(files: WorkloadFiles, samples: int | None) -> Samples:
     """
     workload = read_workload(files.path)
     try:
+        if files.calibration is not None:
+            workload = with_calibration(workload, read_inputs(files.calibration, workload.network))
         inputs, labels = _read_samples(files, workload)
         return choose_samples(workload, inputs=inputs, labels=labels, samples=samples)
     except ConfigError as error:

@@ -211,7 +211,7 @@ def test_a_workload_may_bring_samples_from_beside_the_file(tmp_path: Path, monke
     ("entry", "problem"),
     [
         ("{workload: digits_mlp, input: x.npy}", "4:28: workloads[0].input: unknown key; allowed: workload, inputs, "
-         "labels; did you mean 'inputs'?"),
+         "labels, calibration; did you mean 'inputs'?"),
         ("{workload: digits_mlp, inputs: no.npy}", "4:36: workloads[0].inputs: no.npy: no such file"),
         ("{workload: digits_mlp, inputs: x.npy, labels: no.npy}", "4:51: workloads[0].labels: no.npy: no such file"),
         ("{workload: digits_mlp, labels: x.npy}", "4:28: workloads[0].labels: needs inputs beside it"),
@@ -219,9 +219,11 @@ def test_a_workload_may_bring_samples_from_beside_the_file(tmp_path: Path, monke
         ("{inputs: x.npy}", "4:5: workloads[0].workload: this required key is missing"),
         ("{workload: digits_mpl, inputs: x.npy}", "4:16: workloads[0].workload: no workload 'digits_mpl': neither a "
          "path nor a shipped name; shipped: "),
-        ("7", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got 7"),
-        ("", "4:4: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got nothing"),
-        ("[]", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs and labels, got a list"),
+        ("7", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs, labels and calibration, got 7"),
+        ("", "4:4: workloads[0]: must be a name, or a mapping with workload, inputs, labels and "
+         "calibration, got nothing"),
+        ("[]", "4:5: workloads[0]: must be a name, or a mapping with workload, inputs, labels and "
+         "calibration, got a list"),
     ],
 )  # fmt: skip
 def test_a_wrong_workload_is_located(here: Path, sweep: Write, entry: str, problem: str) -> None:

@@ -108,9 +108,10 @@ def parse(content: bytes, source: str) -> FileModel:
         raise ConfigError(f"{source}: {problem}" for problem in error.problems) from None
     except UnsupportedError as error:
         raise UnsupportedError(f"{source}: {error}") from None
-    except _BROKEN as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"{source}: damaged or cut off ({reason})") from None
+    except _BROKEN:
+        raise ConfigError(
+            f"{source}: damaged or cut off: its {len(content)} bytes point to places that they do not have"
+        ) from None
 
 
 class _Parser:
