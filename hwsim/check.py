@@ -15,7 +15,7 @@ from hwsim.errors import CheckFailedError
 from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.numerics.formats import IntArray
 from hwsim.samples import Samples
-from hwsim.simulate import sample_data
+from hwsim.simulate import check_batch, sample_data, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,15 @@ class EngineAgreement:
 
 
 def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
-    """Run the first sample on the machine with both engines and compare every layer.
+    """Run the first batch on the machine with both engines and compare every layer.
 
     Raises:
+        ConfigError: there are fewer samples than a batch has.
         CheckFailedError: naming the first layer, and in it the first output, PE or event, that differs.
     """
     compiled = compile_workload(spec, chosen.workload)
-    codes = compiled.codes(chosen.part(slice(1)).inputs)
+    check_batch(compiled, chosen)
+    codes = together(compiled.codes(chosen.part(slice(compiled.batch)).inputs), compiled.batch)
     stepped, functional = (_run(compiled, spec, codes, name) for name in ("stepped", "functional"))
     for one, other in zip(stepped, functional, strict=True):
         _compare(one, other)

@@ -13,6 +13,7 @@ from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
+from hwsim.network.batch import batched
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.steps import MatmulStep, Step
@@ -35,7 +36,8 @@ REAL_BITS = 32  # of a tensor that is not quantized: before a quantize, after a 
 class Compiled:
     """A workload made ready for one architecture: the integer network, its steps, their arrays, their plan.
 
-    ``profile`` is the rounding profile that was asked for.
+    ``steps`` are those of one sample; the layers are planned for ``batch`` samples at once. ``profile`` is the rounding
+    profile that was asked for.
     """
 
     steps: tuple[Step, ...]
@@ -43,6 +45,11 @@ class Compiled:
     layers: tuple[LayerPlan, ...]
     network: Network
     profile: Profile | None = None
+    batch: int = 1
+
+    def steps_of(self, samples: int) -> tuple[Step, ...]:
+        """Return the steps of so many samples at once."""
+        return batched(self.steps, _elements(self.network), samples)
 
     @property
     def input(self) -> str:
@@ -108,8 +115,17 @@ def compile_workload(spec: ArchSpec, workload: Workload) -> Compiled:
     params = {step.name: array_params(spec, step) for step in steps if isinstance(step, MatmulStep)}
     sized = (*network.activations, *network.streamed_constants)
     bits = {name: _size_bits(network.tensors[name]) for name in sized} | _product_bits(steps)
-    layers = plan_network(NetworkSteps(steps, params, bits, network.outputs), spec)
-    return Compiled(steps, params, layers, network, spec.requantizer.rounding_profile)
+    batch = spec.mapping.batch
+    together = batched(steps, _elements(network), batch)
+    sizes = {name: batch * size for name, size in bits.items()}
+    layers = plan_network(NetworkSteps(together, params, sizes, network.outputs), spec)
+    return Compiled(steps, params, layers, network, spec.requantizer.rounding_profile, batch)
+
+
+def _elements(network: Network) -> dict[str, int]:
+    """Return the size of every activation and of constants that are read like one, in elements of one sample."""
+    names = (*network.activations, *network.streamed_constants)
+    return {name: int(np.prod(network.tensors[name].shape)) for name in names}
 
 
 def check_integers(spec: ArchSpec) -> None:

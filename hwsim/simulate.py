@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,10 @@ def run(
 ) -> RunResult:
     """Run a workload on an architecture and return cycles, energy, overflows and accuracy.
 
-    With the stepped engine the first sample runs on the machine with data; what comes out must equal the array's
-    shadow that computes the other samples. With the functional engine the shadow computes all samples, and the machine
-    runs for timing. A workload of shapes alone is timed without data: its result has 0 samples and no accuracy.
+    With the stepped engine the first sample, or as many as ``mapping.batch`` says, runs on the machine with data; what
+    comes out must equal the array's shadow that computes the other samples. With the functional engine the shadow
+    computes all samples, and the machine runs for timing. A workload of shapes alone is timed without data: its result
+    has 0 samples and no accuracy.
 
     Args:
         architecture: a path, a shipped name, or a specification.
@@ -106,14 +108,14 @@ def simulate(
 ) -> RunResult:
     """Run chosen samples on an architecture.
 
-    ``with_data`` runs the first sample on the machine with real operands and compares, if ``engine`` steps its folds;
+    ``with_data`` runs the first batch on the machine with real operands and compares, if ``engine`` steps its folds;
     without, the machine runs for timing alone (same cycles and counts) and single events are not kept. A workload of
     shapes alone is timed.
     An array of floats always runs for timing alone, and its values are the functional engine's. ``trace`` is told what
     every unit of the machine does when.
 
     Raises:
-        ConfigError: a trace of an array of floats.
+        ConfigError: a trace of an array of floats, or fewer samples than a batch has.
     """
     if spec.array.float_formats is not None:
         if trace is not None:
@@ -122,12 +124,13 @@ def simulate(
     compiled = compile_workload(spec, chosen.workload)
     if not compiled.network.has_values:
         return _timed(spec, compiled, trace)
+    check_batch(compiled, chosen)
     codes = compiled.codes(chosen.inputs)
     if with_data:
         run_samples = _checked_run if engine == "stepped" else _functional_run
         whole, runs = run_samples(spec, compiled, codes, trace)
     else:
-        whole = run_integer(compiled.steps, compiled.params, codes, keep=[compiled.output])
+        whole = _values(compiled, codes)
         runs = run_machine(compiled.layers, spec, trace=trace)
     outputs = compiled.reals(whole.values[compiled.output])
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
@@ -150,14 +153,15 @@ def simulate(
 def _checked_run(
     spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], trace: Sink | None
 ) -> tuple[IntegerRun, list[LayerRun]]:
-    """Run all samples without the clock, and the first stepped on the machine with data, where both must agree.
+    """Run all samples without the clock, and the first batch stepped on the machine with data, where both must agree.
 
     Raises:
         CheckFailedError: they do not.
     """
-    first, others = _first_and_others(codes)
+    first, others = _first_and_others(compiled, codes)
     written = [layer.output for layer in compiled.layers]
-    shadow = run_integer(compiled.steps, compiled.params, first, keep=sorted({*written, compiled.output}))
+    steps = compiled.steps_of(compiled.batch)
+    shadow = run_integer(steps, compiled.params, first, keep=sorted({*written, compiled.output}))
     runs = run_machine(compiled.layers, spec, sample_data(first, "stepped"), trace=trace)
     _compare(runs, shadow)
     return _with_others(compiled, shadow, others), runs
@@ -166,9 +170,10 @@ def _checked_run(
 def _functional_run(
     spec: ArchSpec, compiled: Compiled, codes: Mapping[str, IntArray], trace: Sink | None
 ) -> tuple[IntegerRun, list[LayerRun]]:
-    """Run all samples without the clock, keeping the first one's events, and the machine for timing."""
-    first, others = _first_and_others(codes)
-    values = run_integer(compiled.steps, compiled.params, first, keep=[compiled.output], max_events=MAX_EVENTS)
+    """Run all samples without the clock, keeping the first batch's events, and the machine for timing."""
+    first, others = _first_and_others(compiled, codes)
+    steps = compiled.steps_of(compiled.batch)
+    values = run_integer(steps, compiled.params, first, keep=[compiled.output], max_events=MAX_EVENTS)
     runs = run_machine(compiled.layers, spec, trace=trace)
     found = [values.overflows.get(one.plan.name) for one in runs]
     placed = [
@@ -178,16 +183,46 @@ def _functional_run(
     return _with_others(compiled, values, others), placed
 
 
-def _first_and_others(codes: Mapping[str, IntArray]) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
-    first, others = ({name: values[part] for name, values in codes.items()} for part in (slice(1), slice(1, None)))
-    return first, others
+def _first_and_others(
+    compiled: Compiled, codes: Mapping[str, IntArray]
+) -> tuple[dict[str, IntArray], dict[str, IntArray]]:
+    """Return the first batch as one sample, (1, elements), and the samples after it."""
+    others = {name: values[compiled.batch :] for name, values in codes.items()}
+    return together(codes, compiled.batch), others
+
+
+def check_batch(compiled: Compiled, chosen: Samples) -> None:
+    """Refuse fewer samples than run at once.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    if chosen.count < compiled.batch:
+        raise ConfigError(f"mapping.batch {compiled.batch}: {chosen.count} samples; allowed: a batch of them or more")
+
+
+def together(codes: Mapping[str, IntArray], batch: int) -> dict[str, IntArray]:
+    """Return the first ``batch`` samples as one, (1, elements) for each input."""
+    return {name: values[:batch].reshape(1, -1) for name, values in codes.items()}
 
 
 def _with_others(compiled: Compiled, first: IntegerRun, others: Mapping[str, IntArray]) -> IntegerRun:
-    """Return the run of the first sample followed by that of the others, if there are any."""
-    if not len(others[compiled.input]):
-        return first
-    return first.followed_by(run_integer(compiled.steps, compiled.params, others, keep=[compiled.output]))
+    """Return the run of the first batch followed by that of the others, if there are any, sample by sample."""
+    first = first.apart(compiled.batch)
+    return first.followed_by(_values(compiled, others)) if len(others[compiled.input]) else first
+
+
+def _values(compiled: Compiled, codes: Mapping[str, IntArray]) -> IntegerRun:
+    """Run samples without the clock, in batches; the last one may be smaller."""
+    count = len(codes[compiled.input])
+    rest = count % compiled.batch
+    parts = [(slice(count - rest), compiled.batch)] * (count > rest) + [(slice(count - rest, None), rest)] * bool(rest)
+    runs = []
+    for part, batch in parts:
+        batches = {name: np.reshape(values[part], (-1, batch * values.shape[1])) for name, values in codes.items()}
+        run = run_integer(compiled.steps_of(batch), compiled.params, batches, keep=[compiled.output])
+        runs.append(run.apart(batch))
+    return reduce(IntegerRun.followed_by, runs)
 
 
 def _timed(spec: ArchSpec, compiled: Compiled, trace: Sink | None) -> RunResult:
@@ -260,7 +295,7 @@ def _compare(runs: Sequence[LayerRun], shadow: IntegerRun) -> None:
 
 
 def _first_events(runs: Sequence[LayerRun]) -> tuple[tuple[OverflowEvent, ...], int]:
-    """Return the first sample's events, layer after layer, up to the limit, and how many were left out."""
+    """Return the first batch's events, layer after layer, up to the limit, and how many were left out."""
     kept = [
         OverflowEvent(one.plan.name, *(int(part) for part in event))
         for one in runs

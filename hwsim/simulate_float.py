@@ -83,10 +83,14 @@ def _array(spec: ArchSpec) -> FloatArray:
     """Return the array of an architecture of floats.
 
     Raises:
-        ConfigError: it has integers.
+        ConfigError: it has integers, or batches, which only an array of integers takes.
     """
     if spec.array.float_formats is None:
         raise ConfigError("array.number_format integer; allowed: a float format")
+    if spec.mapping.batch > 1:
+        raise ConfigError(
+            f"mapping.batch {spec.mapping.batch} with array.number_format {spec.array.number_format}; allowed: 1"
+        )
     array = spec.array
     operand, accumulator = spec.array.float_formats
     dataflow = Dataflow(array.dataflow)

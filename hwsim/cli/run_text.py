@@ -50,11 +50,13 @@ def array_text(array: dict[str, Any]) -> str:
 def _headline(result: RunResult) -> str:
     ran = f"{result.workload} on {result.architecture['name']}"
     samples = counted(result.samples, "sample") if result.samples else "time, traffic and energy of shapes alone"
+    if result.batch > 1:
+        samples += f", {result.batch} at a time: layers and latency are a batch's"
     return f"{ran}, {samples}\n{array_text(result.architecture['array'])}"
 
 
 def _print_layers(result: RunResult) -> None:
-    layers, totals = result.layer_results, result.totals
+    layers = result.layer_results
     picojoules, unit = energy_unit(layer.energy_pj for layer in layers)
     columns = [
         Column("layer", numeric=False),
@@ -80,7 +82,7 @@ def _print_layers(result: RunResult) -> None:
         row(one.label, _product(layers[one.layers[0]]), result.sums([layers[place] for place in one.layers]))
         for one in together
     ]
-    print_table(columns, rows, row("total", "", totals))
+    print_table(columns, rows, row("total", "", result.sums(layers)))
 
 
 def _product(layer: LayerResult) -> str:
@@ -128,6 +130,7 @@ def _overflows(result: RunResult) -> str:
     if totals["preload_overflow_events"]:
         text += f", {counted(totals['preload_overflow_events'], 'preloaded bias')} outside the accumulator"
     if result.events_left_out:
-        text += f"; listed one by one: {len(result.events_kept):,} of the first sample's, the next "
+        which = "batch" if result.batch > 1 else "sample"
+        text += f"; listed one by one: {len(result.events_kept):,} of the first {which}'s, the next "
         text += f"{result.events_left_out:,} are left out"
     return text

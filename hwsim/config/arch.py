@@ -306,6 +306,13 @@ class MappingSpec(Spec):
         "come, as far as the weight scratchpad has room; transfers of both pass the DRAM in the order in which they "
         "come, so that the running layer's may be delayed)",
     )
+    batch: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Samples that pass the machine together, layer by layer, each weight brought once for all; layers, "
+        "cycles and latency are then those of the whole batch, energy and MACs in all still those of one inference",
+    )
     layers: dict[str, LayerMappingSpec] = Field(
         default_factory=dict, description="Loop order and tile sizes of single layers, by name"
     )

@@ -49,6 +49,11 @@ class IntegerRun:
     values: dict[str, IntArray]
     overflows: dict[str, LayerOverflow] = field(default_factory=dict)
 
+    def apart(self, samples: int) -> IntegerRun:
+        """Return the run of batches of so many samples with values sample by sample."""
+        values = {name: one.reshape(len(one) * samples, -1) for name, one in self.values.items()}
+        return IntegerRun(values, self.overflows)
+
     def followed_by(self, other: IntegerRun) -> IntegerRun:
         """Return the run of both's samples, with the tensors that ``other`` has."""
         values = {name: np.concatenate([self.values[name], more]) for name, more in other.values.items()}
@@ -147,7 +152,7 @@ def _exact_products(step: ActivationMatmulStep, first: IntArray, second: IntArra
         sums = np.matmul(rows.astype(np.float64), operands.astype(np.float64)).astype(np.int64)
         sums += step.sample_constants(weights)[:, np.newaxis]
         outputs.append(step.requantize(sums, rows.sum(axis=2), _whole(step, group), rows, are_exact=True))
-    return np.concatenate(outputs, axis=2).reshape(len(first), -1)
+    return step.arranged(outputs)
 
 
 def _whole(step: MatmulStep, group: int) -> OutputBlock:
@@ -175,7 +180,7 @@ def _run_matmul(
         are_exact = not (outside or batch.per_pe.any())
         whole, row_sums = _whole(step, group), operands.sum(axis=2)
         outputs.append(step.requantize(batch.output, row_sums, whole, operands, are_exact=are_exact))
-    return np.concatenate(outputs, axis=2).reshape(len(codes), -1)
+    return step.arranged(outputs)
 
 
 def _first_event(

@@ -152,6 +152,10 @@ class ProductData:
         codes = self._step.requantize(self._drained[place], self._drained_row_sums[place[:2]], block, operands)
         return np.where(self._requantized[place], codes, 0)
 
+    def arranged(self, written: IntArray) -> IntArray:
+        """Return codes (groups, out_rows, out_cols) flat, as they lie in memory."""
+        return np.asarray(self._step.arranged([group[np.newaxis] for group in written])[0])
+
     @property
     def events(self) -> IntArray:
         """The kept events (cycle, row, col), counted from the first cycle of the first group."""
@@ -182,9 +186,9 @@ class LayerData:
 
     @property
     def output(self) -> IntArray:
-        """The codes that the cores have written, flat: (out_rows, channels), row-major."""
+        """The codes that the cores have written, flat."""
         written = np.sum([part.output for part in self.parts], axis=0)  # no two cores write the same element
-        return np.asarray(written.transpose(1, 0, 2).reshape(-1))
+        return self.parts[0].arranged(written)
 
     @property
     def per_pe(self) -> IntArray:

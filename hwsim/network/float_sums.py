@@ -54,7 +54,7 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FloatSums:
-    """The float32 sums of one product, of ``out_rows``, and the outputs that they become.
+    """The float32 sums of one product, of ``out_rows`` a sample, and the outputs that they become.
 
     ``weight_steps`` (groups, depth, out_cols) are the weights' codes less their zero points, ``bias_steps`` (groups,
     out_cols) the integer bias; ``weight_scale`` has one scale or those of all channels. ``clip`` is the fused
@@ -69,6 +69,8 @@ class FloatSums:
     bias_steps: IntArray
     clip: Range
     output: Quantization | None
+    samples: int = 1
+    """Of how many samples the groups are, one sample's after another's."""
 
     def replace_exact(self, codes: IntArray, sums: IntArray | None, streamed: Streamed, block: OutputBlock) -> Reals:
         """Return the outputs (..., rows, columns) of a block.
@@ -114,13 +116,15 @@ class FloatSums:
             float32.lanes(out, *scaled, terms, weights, np.tile(rows, len(out) // len(rows)), columns)
 
     def _forms(self, block: OutputBlock) -> tuple[IntArray, IntArray]:
-        """Return the forms of rows and of columns; those along the other axis are 1."""
+        """Return the forms of rows, those of each sample alike, and of columns; those along the other axis are 1."""
         order, (groups, _, out_cols) = self.kernel.order, self.weight_steps.shape
+        numbers = np.arange(block.rows.start, block.rows.stop) % self.out_rows
         if order.along == "columns":
-            return np.ones(self.out_rows, np.int64)[block.rows], lane_forms(out_cols)[block.columns]
+            return np.ones(len(numbers), np.int64), lane_forms(out_cols)[block.columns]
+        groups //= self.samples
         rows = lane_forms(groups * self.out_rows if order.joins_groups else self.out_rows)
-        first = block.group * self.out_rows if order.joins_groups else 0
-        return rows[first : first + self.out_rows][block.rows], np.ones(out_cols, np.int64)[block.columns]
+        first = block.group % groups * self.out_rows if order.joins_groups else 0
+        return rows[first + numbers], np.ones(out_cols, np.int64)[block.columns]
 
     def _weight_steps(self, block: OutputBlock) -> IntArray:
         return self.weight_steps[block.group][:, block.columns]

@@ -6,7 +6,7 @@ Values are codes of shape (samples, elements): every tensor flat, row-major, cha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -74,6 +74,8 @@ class ProductStep(Step):
     """Width of what memory holds in place of weights, for a decoder before the array; None: the weights themselves."""
     weight_decoding: tuple[str, ...] = field(default=(), kw_only=True)
     """What the decoder does with each weight."""
+    samples: int = field(default=1, kw_only=True)
+    """Of how many samples the groups are, one sample's after another's."""
 
     @property
     def groups(self) -> int:
@@ -89,6 +91,12 @@ class ProductStep(Step):
     def weight_memory_bits(self) -> int:
         """Width of what memory holds for a weight."""
         return self.weight_index_bits or self.weight_format.bits
+
+    def arranged(self, outputs: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Return each group's outputs (samples, rows, columns) as the output lies in memory, (samples, elements)."""
+        each = self.groups // self.samples
+        of_samples = [np.concatenate(outputs[first : first + each], axis=2) for first in range(0, self.groups, each)]
+        return np.concatenate(of_samples, axis=1).reshape(len(outputs[0]), -1)
 
     @abstractmethod
     def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:

@@ -36,7 +36,7 @@ _SUMMED = (
 
 @dataclass(frozen=True, slots=True)
 class OverflowEvent:
-    """One add of the first sample that left the accumulator's range.
+    """One add of the first batch that left the accumulator's range.
 
     ``cycle`` counts from the layer's array start; row R is the accumulator under the array.
     """
@@ -51,10 +51,11 @@ class OverflowEvent:
 class RunResult:
     """Cycles, energy, overflows and accuracy of one run.
 
-    Cycles, MACs and energy are per inference; overflow events are summed over ``samples``. ``accuracy`` and
+    Layers are those of one run of the machine, which takes ``batch`` samples at once; in ``totals`` MACs and energy are
+    per inference, cycles and latency the batch's. Overflow events are summed over ``samples``. ``accuracy`` and
     ``float_accuracy`` are fractions, None without labels; ``sqnr_db`` compares the integer network's logits
     with the float network's and is None without one. ``architecture`` is the resolved configuration.
-    ``events_kept`` are the first overflow events of the first sample; ``events_left_out`` is how many more it
+    ``events_kept`` are the first overflow events of the first batch; ``events_left_out`` is how many more it
     had. ``tensor_errors`` compare each layer with the float network, where that was asked for. Frames are built on
     access.
     """
@@ -80,6 +81,11 @@ class RunResult:
             raise ValueError(f"layer names must differ; more than once: {', '.join(twice)}")
 
     @property
+    def batch(self) -> int:
+        """How many samples the machine takes at once."""
+        return int(self.architecture.get("mapping", {}).get("batch", 1))
+
+    @property
     def layers(self) -> pd.DataFrame:
         """One row per layer, in order."""
         return _frame((layer.figures() for layer in self.layer_results), LAYER_COLUMNS)
@@ -96,7 +102,7 @@ class RunResult:
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row per kept overflow event of the first sample."""
+        """One row per kept overflow event of the first batch."""
         return _frame(map(asdict, self.events_kept), [field.name for field in fields(OverflowEvent)])
 
     @property
@@ -114,14 +120,17 @@ class RunResult:
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and what follows from them and the architecture.
 
-        ``inferences_per_second`` is infinite without cycles, ``energy_per_mac_pj`` NaN without MACs.
+        MACs and energy are per inference, cycles and latency the whole batch's. ``inferences_per_second`` is infinite without cycles, ``energy_per_mac_pj`` NaN without MACs.
         """
         sums = self.sums(self.layer_results)
         seconds = sums["total_cycles"] / self.architecture["clock_hz"]
+        macs, energy_pj = sums["macs"] // self.batch, sums["energy_pj"] / self.batch
         return sums | {
+            "macs": macs,
+            "energy_pj": energy_pj,
             "latency_ms": 1e3 * seconds,
-            "inferences_per_second": 1 / seconds if seconds else math.inf,
-            "energy_per_mac_pj": sums["energy_pj"] / sums["macs"] if sums["macs"] else math.nan,
+            "inferences_per_second": self.batch / seconds if seconds else math.inf,
+            "energy_per_mac_pj": energy_pj / macs if macs else math.nan,
         }
 
     def to_json_dict(self) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+"""Steps of several samples at once, as a machine runs them that brings each weight once for all.
+
+Tensors hold one sample after the other. A product has the rows of all samples, one sample's below another's, so that
+every row meets the same weights; a product of two activations, whose samples have weights of their own, has the groups
+of all samples. Other steps do their work once a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwsim.counts import Counts
+from hwsim.network.activation_products import ActivationMatmulStep
+from hwsim.network.gather import PADDING, Gather
+from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
+from hwsim.network.tensor import Shape
+from hwsim.numerics.formats import IntArray
+
+
+def batched(steps: Sequence[Step], input_elements: Mapping[str, int], batch: int) -> tuple[Step, ...]:
+    """Return the steps for ``batch`` samples; their tensors have so many times the elements.
+
+    Args:
+        steps: of one sample.
+        input_elements: of one sample, of each tensor that no step makes.
+        batch: how many samples; 1 returns the steps as they are.
+    """
+    if batch == 1:
+        return tuple(steps)
+    elements = dict(input_elements) | {step.output: step.outputs for step in steps}
+    return tuple(_batched(step, [elements[name] for name in step.inputs], batch) for step in steps)
+
+
+def _batched(step: Step, elements: Sequence[int], batch: int) -> Step:
+    shape: Shape = (batch, *step.output_shape)
+    if isinstance(step, ActivationMatmulStep):
+        groups, sums = batch * step.groups, step.float_sums
+        return replace(
+            step,
+            output_shape=shape,
+            gather=SampleGroups(step.gather, batch, elements[0]),
+            weight_gather=SampleGroups(step.weight_gather, batch, elements[1]),
+            weights=np.broadcast_to(np.int64(0), (groups, *step.weights.shape[1:])),
+            bias=np.zeros((groups, step.shape.out_cols), np.int64),
+            samples=batch,
+            float_sums=sums and replace(sums, samples=batch, bias_steps=np.tile(sums.bias_steps, (batch, 1))),
+        )
+    if isinstance(step, ProductStep):
+        return replace(step, output_shape=shape, gather=SampleRows(step.gather, batch, elements[0]))
+    if isinstance(step, MoveStep):
+        return replace(step, output_shape=shape)
+    assert isinstance(step, ElementwiseStep)  # noqa: S101  (there is no other kind of step)
+    return RepeatedStep(step.name, step.inputs, step.output, shape, step, batch)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleRows(Gather):
+    """The rows of ``one`` sample for each of ``samples``, whose inputs of ``elements`` follow one another."""
+
+    one: Gather
+    samples: int
+    elements_each: int
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Those of one sample."""
+        return self.one.groups
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Those of all samples."""
+        return self.samples * self.one.out_rows
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Terms of each row."""
+        return self.one.depth
+
+    @property
+    def groups_are_alike(self) -> bool:
+        """As for one sample."""
+        return self.one.groups_are_alike
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Look each sample's part up and move it to where its input lies."""
+        parts = [
+            _moved(self.one.indices(group, part, depth), sample * self.elements_each)
+            for sample, part in self._parts(rows or self.all_rows)
+        ]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """Samples share nothing: add theirs up; whole samples are alike."""
+        whole = self.one.all_rows
+        parts = [part for _, part in self._parts(rows)]
+        cut = [part for part in parts if part != whole]
+        full = (len(parts) - len(cut)) * self.one.distinct(group, whole, depth) if len(cut) < len(parts) else 0
+        return full + sum(self.one.distinct(group, part, depth) for part in cut)
+
+    def _parts(self, rows: slice) -> list[tuple[int, slice]]:
+        """Return the samples that rows belong to, and each one's own rows among them."""
+        each = self.one.out_rows
+        return [
+            (sample, slice(max(rows.start - sample * each, 0), min(rows.stop - sample * each, each)))
+            for sample in range(rows.start // each, -(-rows.stop // each))
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class SampleGroups(Gather):
+    """The groups of ``one`` sample for each of ``samples``, whose inputs of ``elements`` follow one another."""
+
+    one: Gather
+    samples: int
+    elements_each: int
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Those of all samples."""
+        return self.samples * self.one.groups
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Rows of each group."""
+        return self.one.out_rows
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Terms of each row."""
+        return self.one.depth
+
+    @property
+    def groups_are_alike(self) -> bool:
+        """As for one sample."""
+        return self.one.groups_are_alike
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Look the sample's group up and move it to where its input lies."""
+        sample, own = divmod(group, self.one.groups)
+        return _moved(self.one.indices(own, rows, depth), sample * self.elements_each)
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """As many as in the sample's group."""
+        return self.one.distinct(group % self.one.groups, rows, depth)
+
+
+def _moved(numbers: IntArray, by: int) -> IntArray:
+    return np.where(numbers == PADDING, PADDING, numbers + by) if by else numbers
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedStep(ElementwiseStep):
+    """The step of ``one`` sample, done for each of ``samples``."""
+
+    one: ElementwiseStep
+    samples: int
+
+    def compute(self, *codes: IntArray) -> IntArray:
+        """Compute all samples of all batches as what they are."""
+        apart = [values.reshape(len(values) * self.samples, -1) for values in codes]
+        outputs = self.one.compute(*apart)
+        if len(outputs) == 1:
+            outputs = np.repeat(outputs, self.samples, axis=0)  # of a step that depends on no input
+        return outputs.reshape(-1, self.outputs)
+
+    def read_bits(self, place: int, bits: int) -> int:
+        """Return what each sample reads of its own part, added up."""
+        return self.samples * self.one.read_bits(place, bits // self.samples)
+
+    @property
+    def operations(self) -> int:
+        """Those of one, as often."""
+        return self.samples * self.one.operations
+
+    @property
+    def lookups(self) -> int:
+        """Those of one, as often."""
+        return self.samples * self.one.lookups
+
+    @property
+    def counts(self) -> Counts:
+        """Those of one, as often."""
+        return self.one.counts.scaled(self.samples)
