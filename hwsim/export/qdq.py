@@ -1,7 +1,8 @@
 """QDQ files: QuantizeLinear and DequantizeLinear round float operators.
 
-Run node by node in ONNX Runtime, a file computes what hwsim computes with rounding profile ``onnxruntime``, but that
-ONNX Runtime sums float32 products: a sum within its rounding error of a tie may give the neighbouring code.
+Fused into ONNX Runtime's kernels of integers, a file computes what hwsim computes with rounding profile
+``onnxruntime``. Node by node ONNX Runtime sums float32 products: a sum within its rounding error of a tie may give the
+neighbouring code. hwsim computes that too, code for code, when it reads the file.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from export.file_runs import FileRun
 from exported import Exported, in_onnx_runtime
 from processor import in_order_of_x86
+from shared_files import shared
 
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
@@ -16,6 +18,7 @@ from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
+from hwsim.oracles.compare import random_inputs
 from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
@@ -54,6 +57,35 @@ def test_a_qdq_file_that_is_read_back_has_the_codes_of_its_float32_sums(tmp_path
     theirs = in_onnx_runtime(path.read_bytes(), case.inputs, list(case.codes), fused=False)
     assert {name: int(np.count_nonzero(found[name] != theirs[name])) for name in theirs} == dict.fromkeys(theirs, 0)
     assert sum(codes.size for codes in theirs.values()) > 70_000
+
+
+@in_order_of_x86
+@pytest.mark.parametrize(
+    ("name", "elements"),
+    [
+        ("ad01_int8", 6_936),
+        ("catdog", 7_743),
+        ("kws_ref_model", 217_926),
+        ("pretrainedResnet_quant", 353_724),
+        ("resnet8_static_wi8_ai16", 353_724),
+        ("vww_96_int8", 779_148),
+    ],
+)
+def test_public_networks_that_are_read_back_have_every_code_of_onnx_runtime(
+    tmp_path: Path, name: str, elements: int
+) -> None:
+    """Node by node in float32, also where its 24 bits cannot hold sums of 16-bit activations."""
+    workload = read_workload(shared("models", f"{name}.tflite"))
+    settings = ("array.activation_bits=16", "array.guard_bits=16")
+    written = FileRun(workload, random_inputs(workload.network, 3, 0), settings=settings)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(written.qdq())
+    chosen = choose_samples(read_workload(path), inputs=dict(written.reals))
+    found = integer_tensors(load_arch("edge16", settings), chosen)
+    codes = {name: values for name, values in found.items() if values.dtype.kind == "i"}
+    theirs = in_onnx_runtime(path.read_bytes(), written.reals, list(codes), fused=False)
+    assert sum(int(np.count_nonzero(codes[name] != theirs[name])) for name in codes) == 0
+    assert sum(values.size for values in theirs.values()) == elements
 
 
 def test_a_file_keeps_its_widths(tmp_path: Path) -> None:
