@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hwsim.array.params import GemmShape
 from hwsim.config import load_arch
 from hwsim.errors import ConfigError
+from hwsim.numerics.formats import IntFormat
 from hwsim.readers.native import read_workload
 from hwsim.rtl.layers import compare_products, export_layers, layer_products, random_product
 from hwsim.samples import Samples, choose_samples
@@ -74,6 +76,19 @@ def test_the_product_of_all_inputs_of_an_lstm_agrees() -> None:
     (product,) = layer_products(load_arch("edge16"), samples, "lstm_input")
     agreement = compare_products([product])["lstm_input"]
     assert (agreement.values, agreement.codes) == (8 * 4 * 32,) * 2
+
+
+@needs_simulator
+@pytest.mark.parametrize("accumulator_bits", [12, 24])
+def test_the_product_of_a_head_by_another_activation_agrees(accumulator_bits: int) -> None:
+    """Scores of the shipped transformer: 8 queries by 8 keys of 16 channels, the zero points taken off at the PEs."""
+    samples = choose_samples(read_workload("digits_transformer"), samples=1)
+    settings = ["array.zero_point=operand", "array.rows=4", "array.cols=4"]
+    head = layer_products(load_arch("edge16", settings), samples, "scores")[1]
+    narrowed = replace(head, params=replace(head.params, accumulator=IntFormat(accumulator_bits)))
+    agreement = compare_products([narrowed])["scores_1"]
+    assert (agreement.values, agreement.codes) == (8 * 8,) * 2
+    assert (agreement.events > 0) == (accumulator_bits == 12)
 
 
 def test_a_table_that_the_rtl_does_not_have_is_refused() -> None:

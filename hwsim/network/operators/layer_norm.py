@@ -93,8 +93,8 @@ class LayerNorm(Operator):
     def _in_float32(self, tensors: Mapping[str, Tensor]) -> InFloat32:
         shape, row = tensors[self.input].shape, tensors[self.gamma].shape
         axes = tuple(range(len(shape) + 1 - len(row), len(shape) + 1))
-        factors = tuple(np.asarray(tensors[name].data, np.float32) for name in self.constants)
-        function = LayerNormalization(axes, np.float32(self.epsilon), factors)
+        scale, shift = (np.asarray(tensors[name].data, np.float32) for name in self.constants)
+        function = LayerNormalization(axes, np.float32(self.epsilon), (scale, shift))
         counts = float_work(int(np.prod(shape)), int(np.prod(row)))
         ends = self.inputs, self.output, self.inputs
         return InFloat32(self.name, *ends, shape, lambda values: function(values[0]), counts)

@@ -109,15 +109,15 @@ def gelu_by_tanh(values: Float32Array) -> Float32Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerNormalization:
-    """``(x - mean) / sqrt(variance + epsilon)`` over ``axes``, times a scale, plus a shift if there is one."""
+    """``(x - mean) / sqrt(variance + epsilon)`` over ``axes``, times a scale, plus a shift: ``factors``."""
 
     axes: tuple[int, ...]
     epsilon: np.float32
-    factors: tuple[Float32Array, ...]
+    factors: tuple[Float32Array, Float32Array]
 
     def __call__(self, values: Float32Array) -> Float32Array:
         """Evaluate."""
         centred = values - values.mean(axis=self.axes, keepdims=True, dtype=np.float32)
         variance = (centred * centred).mean(axis=self.axes, keepdims=True, dtype=np.float32)
-        scaled = centred / np.sqrt(variance + self.epsilon) * self.factors[0]
-        return scaled + self.factors[1] if len(self.factors) > 1 else scaled
+        scale, shift = self.factors
+        return centred / np.sqrt(variance + self.epsilon) * scale + shift
