@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
-from hwsim.errors import UnsupportedError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import chunks, float_values
 from hwsim.execute.integer import run_integer
 from hwsim.metrics.tensor_error import CodeTally, FloatTally
@@ -32,13 +32,18 @@ def run_with_errors(spec: ArchSpec, chosen: Samples) -> RunResult:
     The first sample takes its cycles from the machine without data; values are the functional array's.
 
     Raises:
-        ConfigError: the network has shapes alone.
+        ConfigError: the network has shapes alone, or ranges are found at run time.
         UnsupportedError: there is no float network to compare with.
     """
     chosen.workload.network.check_values()
     if chosen.workload.network.holds_codes:
         raise UnsupportedError(
             f"workload {chosen.workload.name} keeps its file's own numbers: there is no float network to compare with"
+        )
+    if spec.quantization.mode == "dynamic" and spec.array.float_formats is None:
+        raise ConfigError(
+            "analyze error with quantization.mode dynamic: tensors between layers are reals there, with ranges of each "
+            "sample's own; allowed: mode static"
         )
     result = simulate(spec, chosen, engine="functional", with_data=False)
     errors = tensor_errors if spec.array.float_formats is None else float_errors

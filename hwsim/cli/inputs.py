@@ -58,6 +58,11 @@ def read_spec_and_workload(
     assert read is not None  # noqa: S101
     if calibration is None:
         return spec, read
+    if spec.quantization.mode == "dynamic":
+        raise ConfigError(
+            f"--calibration {calibration} with quantization.mode dynamic, which finds ranges at run time; "
+            "allowed: mode static"
+        )
     return spec, with_calibration(read, read_inputs(calibration, read.network))
 
 

@@ -25,6 +25,8 @@ class QonnxFile:
     shape: tuple[int, ...]
     nodes: list[NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
+    version: int = 1
+    """Of QONNX's operators."""
 
     def constant(self, values: object) -> str:
         name = f"c{len(self.constants)}"
@@ -48,7 +50,7 @@ class QonnxFile:
             [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
             [numpy_helper.from_array(values, name) for name, values in self.constants.items()],
         )
-        opsets = [helper.make_opsetid("", 13), helper.make_opsetid(DOMAIN, 1)]
+        opsets = [helper.make_opsetid("", 13), helper.make_opsetid(DOMAIN, self.version)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
     def differences(self, tmp_path: Path, output: str, names: list[str]) -> dict[str, int]:
@@ -106,6 +108,16 @@ def test_low_bits_are_cut_off(tmp_path: Path) -> None:
     file.node("Mul", ["mean", file.constant(4.0)], "sum")
     ends = [file.constant(value) for value in (0.0625, 0.0, 8.0, 6.0)]
     file.node("Trunc", ["sum", *ends], "y", DOMAIN, rounding_mode="FLOOR")
+    assert file.differences(tmp_path, "y", ["q", "y"]) == {"q": 0, "y": 0}
+
+
+@pytest.mark.parametrize(("shift", "rounding"), [(1, "FLOOR"), (2, "ROUND"), (3, "CEIL")])
+def test_version_2_cuts_off_bits_to_a_scale_of_its_own(tmp_path: Path, shift: int, rounding: str) -> None:
+    """The output's scale is the input's times a power of two; codes are clamped before they are rounded."""
+    file = QonnxFile((40,), version=2)
+    file.quant("x", "q", 0.03125, 8)
+    ends = [file.constant(value) for value in (0.03125, 0.0, 8.0, 0.03125 * 2.0**shift, 4.0)]
+    file.node("Trunc", ["q", *ends], "y", DOMAIN, rounding_mode=rounding, signed=1, narrow=0)
     assert file.differences(tmp_path, "y", ["q", "y"]) == {"q": 0, "y": 0}
 
 

@@ -148,11 +148,11 @@ def unsqueeze(site: Site, reals: Reals) -> None:
 def max_pool(site: Site, reals: Reals) -> None:
     """The order of codes is that of reals."""
     source = _source(site, reals)
-    if source.codes is None or site.integer("ceil_mode", 0) or site.integer("storage_order", 0):
-        raise UnsupportedError(f"{site.label}: of reals, ceil_mode or storage_order")
+    if source.codes is None or site.integer("storage_order", 0):
+        raise UnsupportedError(f"{site.label}: of reals, or storage_order")
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
-    window = site.window(source.shape, site.integers("kernel_shape", ()))
+    window = site.pool_window(source.shape)
     moved = site.graph.in_order(source, channels_last(source.shape))
     shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
     ends = (moved.name,)

@@ -145,6 +145,8 @@ class _Parser:
         if found != int(elements):
             raise ConfigError(f"constant '{name}': {found} elements of data for shape {list(shape)} of {kind}")
         values = numpy_helper.to_array(tensor)
+        if kind == "FLOAT16":
+            return values.astype(np.float32)
         if kind in NARROW_TYPES:
             self._stored_bits[tensor.name] = NARROW_TYPES[kind]
             return values.astype(np.int8 if kind.startswith("INT") else np.uint8)
@@ -230,13 +232,19 @@ def _value(info: ValueInfoProto) -> FileInput:
     if not info.type.HasField("tensor_type"):
         raise UnsupportedError(f"'{info.name[:80]}' is no tensor")
     if not kind.HasField("shape"):
-        return FileInput(info.name, _type_name(kind.elem_type), None)
+        return FileInput(info.name, _real_or_code(kind.elem_type), None)
     if len(kind.shape.dim) > MAX_DIMENSIONS:
         raise ConfigError(f"'{info.name[:80]}' has {len(kind.shape.dim)} axes; allowed: up to {MAX_DIMENSIONS}")
     sizes = tuple(int(size.dim_value) for size in kind.shape.dim)
     if any(size < 0 for size in sizes) or np.prod([float(size or 1) for size in sizes]) > MAX_ELEMENTS:
         raise ConfigError(f"'{info.name[:80]}': shape {list(sizes)}; allowed: {MAX_ELEMENTS} elements")
-    return FileInput(info.name, _type_name(kind.elem_type), sizes)
+    return FileInput(info.name, _real_or_code(kind.elem_type), sizes)
+
+
+def _real_or_code(kind: int) -> str:
+    """Return a tensor's type; 16-bit reals are read as 32-bit ones, in which hwsim computes."""
+    name = _type_name(kind)
+    return "FLOAT" if name == "FLOAT16" else name
 
 
 def _opset(model: ModelProto) -> int:

@@ -271,18 +271,12 @@ def gelu(site: Site, reals: Reals) -> None:
     _unary(lambda _: functions.gelu if kind == "none" else functions.gelu_by_tanh, "multiply")(site, reals)
 
 
-def _pool_window(site: Site, source: Expression) -> PoolWindow:
-    if site.integer("ceil_mode", 0):
-        raise UnsupportedError(f"{site.label}: ceil_mode")
-    return site.window(source.shape, site.integers("kernel_shape", ()))
-
-
 def average_pool(site: Site, reals: Reals) -> None:
     """Sums in the order of ONNX Runtime's float32 kernel."""
     source = in_order(site, reals, channels_last)
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
-    window = replace(_pool_window(site, source), counts_padding=bool(site.integer("count_include_pad", 0)))
+    window = replace(site.pool_window(source.shape), counts_padding=bool(site.integer("count_include_pad", 0)))
     _put_average(site, reals, source, window)
 
 

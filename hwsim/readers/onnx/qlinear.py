@@ -148,10 +148,9 @@ def qlinear_mul(site: Site) -> None:
 def qlinear_average_pool(site: Site) -> None:
     """Inputs: x, scale, zero point, scale and zero point of y."""
     live = source(site)
-    if site.integer("channels_last", 0) or site.integer("ceil_mode", 0) or len(live.shape) != 4:
-        raise UnsupportedError(f"{site.label}: channels_last, ceil_mode or other than four axes")
-    window = site.window(live.shape, site.integers("kernel_shape", ()))
-    window = replace(window, counts_padding=bool(site.integer("count_include_pad", 0)))
+    if site.integer("channels_last", 0) or len(live.shape) != 4:
+        raise UnsupportedError(f"{site.label}: channels_last or other than four axes")
+    window = replace(site.pool_window(live.shape), counts_padding=bool(site.integer("count_include_pad", 0)))
     moved = site.graph.in_order(live, channels_last(live.shape))
     height, width = window.out_size(live.shape[2], live.shape[3])
     shape = (1, live.shape[1], height, width)

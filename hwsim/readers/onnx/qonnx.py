@@ -6,6 +6,7 @@ hwsim after: codes may differ where a value lies on a tie and the zero point is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -161,32 +162,58 @@ def bipolar_quant(site: Site, reals: Reals) -> None:
 
 
 def trunc(site: Site, reals: Reals) -> None:
-    """Inputs: x, scale, zero point, input bits, output bits (version 1): low bits go, the scale stays.
+    """Inputs: x, scale, zero point, input bits, output bits: low bits go, the scale stays (version 1).
+
+    Version 2 has the output's scale before its bits: a power of two of the input's; attributes signed and narrow.
 
     Raises:
-        UnsupportedError: version 2, which has an output scale, or a rounding that loses no bits.
+        UnsupportedError: another number of inputs, or a zero point that is no whole number afterwards.
     """
-    if len(site.node.inputs) != 5:
-        raise UnsupportedError(f"{site.label}: {len(site.node.inputs)} inputs; allowed: 5 (version 1)")
+    if len(site.node.inputs) not in (5, 6):
+        raise UnsupportedError(f"{site.label}: {len(site.node.inputs)} inputs; allowed: 5 (version 1), 6 (version 2)")
     expression = reals.expression(site.input(0), site.label)
     sources = [one.codes for one in expression.leaves]
     if len(sources) != 1 or sources[0] is None:
         raise UnsupportedError(f"{site.label}: of more than one tensor of codes")
-    before, after = (_word(site, place, signed=sources[0].word.signed, narrow=False) for place in (3, 4))
-    if after.bits > before.bits:
-        raise ConfigError(f"{site.label}: from {before.bits} to {after.bits} bits")
-    grid, rounding = _grid(site, after), _rounding(site, "FLOOR")
-    if grid.axis is not None:
-        raise UnsupportedError(f"{site.label}: an activation with {grid.scale.size} scales")
-    scale, zero = np.float32(grid.scale), np.float32(grid.zero_point)
-    divisor = np.float32(1 << (before.bits - after.bits))
+    before, after = _truncation(site, sources[0].word.signed)
+    scale, zero = np.float32(before.scale), np.float32(before.zero_point)
+    is_first = len(site.node.inputs) == 5
+    bits = _word(site, 3, signed=True, narrow=False).bits
+    factor = 1 << (bits - after.format.bits) if is_first else 2.0 ** round(math.log2(float(after.scale / before.scale)))
+    divisor, rounding = np.float32(factor), _rounding(site, "FLOOR")
+    offset = np.float32(after.zero_point)
 
     def shift(values: Float32Array) -> Float32Array:
         steps = np.rint(values / scale + zero) / divisor
-        return (round_real(steps.astype(np.float64), rounding).astype(np.float32) - zero) * scale
+        if not is_first:
+            steps = np.clip(steps, np.float32(after.format.min), np.float32(after.format.max))
+        whole = round_real(steps.astype(np.float64), rounding).astype(np.float32)
+        return (whole - offset) * np.float32(after.scale)
 
     moved = apply(expression, shift, "shift")
-    reals.put(site.output, leaf(reals.compute(moved, site.output, grid)))
+    reals.put(site.output, leaf(reals.compute(moved, site.output, after)))
+
+
+def _truncation(site: Site, signed: bool) -> tuple[Quantization, Quantization]:
+    """Return how the input's and the output's codes stand for reals."""
+    is_first = len(site.node.inputs) == 5
+    if not is_first:
+        signed = bool(site.integer("signed", 1))
+    before = _grid(site, _word(site, 3, signed=signed, narrow=False))
+    after = _word(site, 4 if is_first else 5, signed=signed, narrow=bool(site.integer("narrow", 0)))
+    if before.axis is not None:
+        raise UnsupportedError(f"{site.label}: an activation with {before.scale.size} scales")
+    if is_first:
+        if after.bits > before.format.bits:
+            raise ConfigError(f"{site.label}: from {before.format.bits} to {after.bits} bits")
+        return before, replace(before, format=after)
+    scale = _one(site, 4)
+    if scale <= 0:
+        raise ConfigError(f"{site.label}: output scale {scale:g}; allowed: positive")
+    zero = float(before.zero_point) / 2.0 ** round(math.log2(scale / float(before.scale)))
+    if zero != round(zero):
+        raise UnsupportedError(f"{site.label}: a zero point that is no whole number after truncation")
+    return before, Quantization(np.asarray(scale), np.asarray(round(zero), np.int64), after)
 
 
 BUILDERS: dict[str, Builder] = {

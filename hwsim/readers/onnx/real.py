@@ -20,7 +20,7 @@ from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.requantize import Activation
-from hwsim.readers.onnx import qdq, real_float32
+from hwsim.readers.onnx import moves, qdq, real_float32
 from hwsim.readers.onnx.activation_products import stacked_product
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.gru import gru
@@ -30,6 +30,7 @@ from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
+REAL_TYPES = (1, 10)  # FLOAT and FLOAT16 of the attribute of Cast
 
 
 def _source(site: Site, order: Callable[[Shape], Order] | None = None) -> Live:
@@ -230,6 +231,13 @@ def clip(site: Site, reals: Reals) -> None:
     reals.put(site.output, apply(leaf(site.live(0)), functions.Clip(np.float32(low), np.float32(high)), "compare"))
 
 
+def cast(site: Site, reals: Reals) -> None:  # noqa: ARG001
+    """Between reals of 16 and of 32 bits, which are one here."""
+    if site.integer("to", 0) not in REAL_TYPES:
+        raise UnsupportedError(f"{site.label}: to type {site.integer('to', 0)}; allowed: 1 (FLOAT), 10 (FLOAT16)")
+    moves.rename(site, site.live(0))
+
+
 def _lut(function: str) -> Builder:
     def build(site: Site, reals: Reals) -> None:  # noqa: ARG001
         live = site.live(0)
@@ -242,9 +250,9 @@ def _lut(function: str) -> Builder:
 def max_pool(site: Site, reals: Reals) -> None:
     """The greatest of each window."""
     source = leaf(_source(site, channels_last))
-    if site.integer("ceil_mode", 0) or len(source.shape) != 4:
-        raise UnsupportedError(f"{site.label}: ceil_mode, or other than four axes")
-    window = site.window(source.shape, site.integers("kernel_shape", ()))
+    if len(source.shape) != 4:
+        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
+    window = site.pool_window(source.shape)
     shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
     counts = Counts({("vector_unit", "compare"): int(np.prod(shape)) * max(window.size - 1, 1)})
     body = _Maximum(window)
@@ -265,6 +273,7 @@ BUILDERS: dict[str, Builder] = {
     **real_float32.BUILDERS,
     "Add": add,
     "BatchNormalization": batch_normalization,
+    "Cast": cast,
     "Clip": clip,
     "Conv": conv,
     "Div": _scaled("Div"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -162,6 +162,27 @@ class Site:
         self._check_window(window, shape)
         return window
 
+    def pool_window(self, shape: Shape) -> PoolWindow:
+        """The window of a pool, with ceil_mode also one that begins inside and hangs over the far edge.
+
+        Raises:
+            ConfigError: as `window`.
+            UnsupportedError: as `window`; also an average that counts padding where a window hangs over.
+        """
+        window = self.window(shape, self.integers("kernel_shape", ()))
+        if not self.integer("ceil_mode", 0):
+            return window
+        beyond = [
+            _beyond(size, kernel, stride, pads, dilation)
+            for size, kernel, stride, pads, dilation in zip(
+                image_size(shape), window.kernel, window.stride, window.padding, window.dilation, strict=True
+            )
+        ]
+        if any(beyond) and self.integer("count_include_pad", 0):
+            raise UnsupportedError(f"{self.label}: ceil_mode with count_include_pad")
+        (above, below), (left, right) = window.padding
+        return replace(window, padding=((above, below + beyond[0]), (left, right + beyond[1])))
+
     def _check_window(self, window: PoolWindow, shape: Shape) -> None:
         height, width = image_size(shape)
         try:
@@ -193,6 +214,15 @@ class Site:
         if len(pads) != 2 * count or not all(0 <= pad <= MAX_SIZE for pad in pads):
             raise ConfigError(f"{self.label}: pads {list(pads)}; allowed: {2 * count} sizes of 0 or more")
         return tuple(zip(pads[:count], pads[count:], strict=True))
+
+
+def _beyond(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> int:
+    """Return how far the last window that begins in the input, or in the padding before it, hangs over the padding."""
+    span, padded = (kernel - 1) * dilation + 1, size + sum(pads)
+    last = -(-(padded - span) // stride) * stride
+    if last >= size + pads[0]:
+        last -= stride
+    return max(last + span - padded, 0)
 
 
 def _pair(sizes: tuple[int, ...]) -> Pair:
