@@ -1,4 +1,4 @@
-"""Speed of planning, of the event-driven machine, and of both together with energy, on ResNet-50's 54 products."""
+"""Speed of planning, of the event-driven machine, and of both together with energy, on ResNet-50 and MobileNetV2."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -15,12 +16,17 @@ from shapes_alone import conv, dense, plan_steps
 from small_networks import DATAFLOW_OVERLAPS, machine
 
 from hwsim.accounting import energy_context
+from hwsim.array.params import Dataflow
+from hwsim.compilation import compile_workload
 from hwsim.config.arch import ArchSpec
+from hwsim.config.load import load_arch
 from hwsim.energy.account import Account
 from hwsim.energy.table import EnergyTable
 from hwsim.machine.machine import run_machine
 from hwsim.mapping.plan import LayerPlan
 from hwsim.network.steps import MatmulStep
+from hwsim.readers.read import read_workload
+from hwsim.readers.workload import Workload
 
 pytestmark = pytest.mark.benchmark
 STAGES = ((56, 3, 64), (28, 4, 128), (14, 6, 256), (7, 3, 512))  # output height, blocks, channels inside a block
@@ -81,12 +87,29 @@ def test_the_event_driven_machine(benchmark, dataflow: str, fold_overlap: str) -
     assert sum(one.total_cycles for one in runs) > 4_000_000
 
 
-def everything(arch: ArchSpec) -> float:
-    account = Account(EnergyTable.load(arch.energy_table), energy_context(arch))
-    return sum(entry.energy_pj for one in run_machine(plan(arch), arch) for entry in account.entries(one.counts))
-
-
-def test_planning_timing_and_energy_take_less_than_two_seconds(benchmark) -> None:  # type: ignore[no-untyped-def]
+def test_the_machine_event_by_event(benchmark) -> None:  # type: ignore[no-untyped-def]
+    """What SimPy and the processes round the array take where nothing is skipped, as in a run with data."""
     arch = spec("output_stationary", "none")
-    assert benchmark.pedantic(everything, (arch,), rounds=3, warmup_rounds=1) > 0
+    layers = plan(arch)
+    folds = sum(product.fold_count for layer in layers for product in layer.products)
+    benchmark.pedantic(run_machine, (layers, arch), {"fast_forward": False}, rounds=3, warmup_rounds=1)
+    print(f"\n{folds / benchmark.stats.stats.min:,.0f} folds/s of {folds:,}")  # noqa: T201
+
+
+def timed(arch: ArchSpec, workload: Workload | None) -> float:
+    """Plan, run the machine and account for energy: ResNet-50's products, or a workload."""
+    layers = plan(arch) if workload is None else compile_workload(arch, workload).layers
+    account = Account(EnergyTable.load(arch.energy_table), energy_context(arch))
+    return sum(entry.energy_pj for one in run_machine(layers, arch) for entry in account.entries(one.counts))
+
+
+@pytest.mark.benchmark(timer=process_time)
+@pytest.mark.parametrize("dataflow", list(Dataflow))
+@pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2"])
+def test_planning_timing_and_energy_take_less_than_two_cpu_seconds(benchmark, network: str, dataflow: str) -> None:  # type: ignore[no-untyped-def]
+    """ResNet-50 on 32 x 32 PEs; MobileNetV2, whose depthwise layers are a product a channel, on edge16."""
+    arch, workload = spec(dataflow, "none"), None
+    if network == "mobilenet_v2":
+        arch, workload = load_arch("edge16", [f"array.dataflow={dataflow}"]), read_workload(network)
+    assert benchmark.pedantic(timed, (arch, workload), rounds=3, warmup_rounds=1) > 0
     assert benchmark.stats["min"] < 2
