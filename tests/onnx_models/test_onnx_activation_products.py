@@ -227,3 +227,28 @@ def test_operands_that_do_not_go_together_are_refused(
     with pytest.raises((ConfigError, UnsupportedError)) as refused:
         read_workload(path)
     assert f"node 2 (MatMul): {problem}" in str(refused.value)
+
+
+@pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary", "input_stationary"])
+@pytest.mark.parametrize("zero_point", ["folded", "operand"])
+def test_the_machine_steps_a_product_of_two_inputs(tmp_path: Path, dataflow: str, zero_point: str) -> None:
+    """Stacks of 2 by 3 with a repeated axis, narrow accumulators: a stepped run is held against the array's shadow."""
+    random, model, operands, inputs = np.random.default_rng(0), ModelBuilder(), [], {}
+    for name, shape, zero in (("a", (1, 2, 1, 9, 7), 130), ("b", (1, 3, 7, 11), 90)):
+        operands += [model.input(name, np.uint8, shape), *model.grid(0.1, zero, np.uint8)]
+        inputs[name] = random_codes(random, np.uint8, (1, *shape[1:]))
+    model.node("QLinearMatMul", [*operands, *model.grid(0.4, 128, np.uint8)], "y")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.build({"y": np.uint8}))
+    settings = [
+        f"array.dataflow={dataflow}", f"array.zero_point={zero_point}", "array.rows=4", "array.cols=3",
+        "array.guard_bits=0" if zero_point == "operand" else "array.guard_bits=2",
+    ]  # fmt: skip
+    stepped, functional = (
+        run("edge16", path, inputs=inputs, engine=engine, overrides=settings) for engine in ("stepped", "functional")
+    )
+    assert [one.macs for one in stepped.layer_results] == [2 * 3 * 9 * 7 * 11]
+    assert stepped.overflows.equals(functional.overflows)
+    counts = stepped.energy.set_index("action")["count"]
+    sums = {"row_sum_add": 2 * 3 * 9 * 7, "column_sum_add": 2 * 3 * 7 * 11} if zero_point == "folded" else {}
+    assert {action: counts[action] for action in ("row_sum_add", "column_sum_add") if action in counts} == sums
