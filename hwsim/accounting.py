@@ -90,7 +90,7 @@ def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: Pro
         **shape,
         total_cycles=one.total_cycles,
         **{part: one.cycles[part.removesuffix("_cycles")] for part in CYCLE_PARTS},
-        utilization=utilization(shape["macs"], spec.array.rows, spec.array.cols, one.total_cycles),
+        utilization=utilization(shape["macs"], spec.cores * spec.array.rows * spec.array.cols, one.total_cycles),
         energy_pj=sum(entry.energy_pj for entry in energy),
         overflow_events=overflow.events if overflow else 0,
         preload_overflow_events=overflow.preload if overflow else 0,

@@ -10,7 +10,7 @@ from hwsim.accounting import accumulator_bits
 from hwsim.check import EngineAgreement
 from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
-from hwsim.cli.run_text import product_text
+from hwsim.cli.run_text import cores_text, product_text
 from hwsim.cli.wording import NOTHING, counted, frequency
 from hwsim.config.arch import ArchSpec
 from hwsim.energy.actions import Actions
@@ -97,7 +97,8 @@ def print_checked_json(checked: Checked) -> None:
 
 def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
     spec, array = checked.spec, checked.spec.array
-    yield "array", f"{spec.name}: {array.rows} × {array.cols} {array.dataflow} at {frequency(spec.clock_hz)}"
+    shape = f"{cores_text(spec.cores)}{array.rows} × {array.cols} {array.dataflow}"
+    yield "array", f"{spec.name}: {shape} at {frequency(spec.clock_hz)}"
     yield "accumulator", _accumulator_text(spec)
     yield "energy table", _table_text(checked.table)
     if checked.workload:
@@ -203,6 +204,8 @@ def _layer_json(layer: LayerFit) -> dict[str, Any]:
         "groups": step.groups,
         "folds": layer.plan.fold_count,
         "array_cycles": layer.plan.array_cycles,
+        "cores": len(layer.plan.products),
+        "split": layer.plan.split,
         "accumulator_bits_needed": layer.accumulator_bits_needed,
         "activations": _residence(product.activations),
         "weights": _residence(product.weights),

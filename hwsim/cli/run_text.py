@@ -35,16 +35,21 @@ def product_text(out_rows: int, depth: int, out_cols: int, groups: int) -> str:
     return product if groups == 1 else f"{groups} of {product}"
 
 
-def array_text(array: dict[str, Any]) -> str:
-    """Return what an array is, in a few words."""
+def array_text(architecture: dict[str, Any]) -> str:
+    """Return what the arrays are, in a few words."""
+    array = architecture["array"]
+    shape = f"{cores_text(architecture.get('cores', 1))}{array['rows']} × {array['cols']} {array['dataflow']}"
     if array.get("number_format", INTEGER) != INTEGER:
         operands, sums = array["number_format"], array["accumulator_format"] or "fp32"
-        return f"{array['rows']} × {array['cols']} {array['dataflow']}, {operands} operands, {sums} accumulators"
+        return f"{shape}, {operands} operands, {sums} accumulators"
     bits = array["weight_bits"] + array["activation_bits"] + array["guard_bits"]
-    return (
-        f"{array['rows']} × {array['cols']} {array['dataflow']}, {array['weight_bits']}×{array['activation_bits']}-bit "
-        f"operands, {bits}-bit accumulators, {array['overflow']}"
-    )
+    operands = f"{array['weight_bits']}×{array['activation_bits']}-bit operands"
+    return f"{shape}, {operands}, {bits}-bit accumulators, {array['overflow']}"
+
+
+def cores_text(cores: int) -> str:
+    """Return what stands before the shape of an array: nothing for a single one."""
+    return "" if cores == 1 else f"{cores} cores of "
 
 
 def _headline(result: RunResult) -> str:
@@ -52,7 +57,7 @@ def _headline(result: RunResult) -> str:
     samples = counted(result.samples, "sample") if result.samples else "time, traffic and energy of shapes alone"
     if result.batch > 1:
         samples += f", {result.batch} at a time: layers and latency are a batch's"
-    return f"{ran}, {samples}\n{array_text(result.architecture['array'])}"
+    return f"{ran}, {samples}\n{array_text(result.architecture)}"
 
 
 def _print_layers(result: RunResult) -> None:

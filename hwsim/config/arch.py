@@ -272,9 +272,15 @@ class DramSpec(Spec):
                 yield Conflict((name,), text, others=(("burst_bytes",),))
 
 
-class LayerMappingSpec(Spec):
-    """How one matrix product is cut into tiles; what is left out is searched for."""
+SplitName = Literal["out_rows", "out_cols", "groups"]
 
+
+class LayerMappingSpec(Spec):
+    """How one matrix product is shared out and cut into tiles; what is left out is searched for."""
+
+    split: Literal["auto", "out_rows", "out_cols", "groups"] | None = Field(
+        default=None, description="How cores share the product, if there are several; null: as mapping.split says"
+    )
     loop_order: Literal["rows_outer", "cols_outer"] | None = Field(
         default=None,
         description="Which tiles change slowly: those of output rows, or of output columns; null: searched",
@@ -298,7 +304,13 @@ class MappingSpec(Spec):
     keep_on_chip: bool = Field(
         default=True,
         description="Whether activations, and weights that several layers read, stay in their scratchpads from layer "
-        "to layer where they fit; false: every layer reads them from DRAM",
+        "to layer where they fit; false: every layer reads them from DRAM, as it always does with several cores",
+    )
+    split: Literal["auto", "out_rows", "out_cols", "groups"] = Field(
+        default="auto",
+        description="How cores share a matrix product, if there are several: by output rows, output columns or groups "
+        "of a grouped convolution, cut at whole folds; auto: whichever takes "
+        "least by the objective, over fewer cores where that is estimated to take less time",
     )
     layer_overlap: Literal["none", "weights"] = Field(
         default="none",
@@ -325,6 +337,13 @@ class ArchSpec(Spec):
     name: Name = Field(default="unnamed", description="Name of the architecture in results")
     description: str = Field(default="", description="What the architecture is for")
     clock_hz: float = Field(default=500e6, gt=0, le=1e12, description="Clock frequency, in hertz")
+    cores: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Cores that share a layer's work: each has an array, a requantizer, a lookup table, a vector unit, "
+        "scratchpads and an accumulator buffer as below; they share the DRAM, through which alone they exchange data",
+    )
     array: ArraySpec = Field(default=ArraySpec(), description="The systolic array")
     requantizer: RequantizerSpec = Field(default=RequantizerSpec(), description="The requantization units")
     activation_lut: LutSpec = Field(default=LutSpec(), description="The activation lookup table")

@@ -18,7 +18,7 @@ def array_counts(plan: ProductPlan) -> Counts:
         for cols, col_tiles in _pieces(region.cols, col_step):
             shape = GemmShape(rows, plan.step.shape.depth, cols)
             counts.update(rules(plan.params.dataflow).counts(shape, plan.params).scaled(row_tiles * col_tiles))
-    return counts.scaled(plan.step.groups)
+    return counts.scaled(plan.groups)
 
 
 def requantizer_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
@@ -28,7 +28,8 @@ def requantizer_counts(plan: ProductPlan, spec: ArchSpec) -> Counts:
     if plan.params.dataflow is Dataflow.OUTPUT_STATIONARY:
         counts["accumulator_buffer", "write"] += outputs
     counts["accumulator_buffer", "read"] += outputs
-    counts.update(step.requantizer_counts(spec.requantizer.scheme, plan.region.rows, plan.region.cols))
+    of_a_group = step.requantizer_counts(spec.requantizer.scheme, plan.region.rows, plan.region.cols)
+    counts.update(of_a_group.scaled(plan.groups))
     return counts
 
 

@@ -138,9 +138,10 @@ class ProductData:
         All are transformed at once, which is faster than block after block and the same integer by integer.
         """
         self._queue.settle()
-        parts = [self._outputs(group) for group in range(self._step.groups)]
+        region = self._plan.region
+        parts = [self._outputs(group) for group in range(region.groups.start, region.groups.stop)]
         found = np.zeros(self._drained.shape, parts[0].dtype)
-        found[:, self._plan.region.out_rows, self._plan.region.out_cols] = parts
+        found[region.groups, region.out_rows, region.out_cols] = parts
         return found
 
     def _outputs(self, group: int) -> IntArray:

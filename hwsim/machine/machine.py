@@ -191,9 +191,9 @@ class _Machine:
         self._tracer = Tracer(trace) if trace is not None else None
         self._memories = _Memories(dict(data.codes) if data else {})
         self._traffic: dict[LayerPlan, Traffic] = {}
-        channels, count = DramChannels(spec.dram, self._tracer), max((len(plan.shares) for plan in layers), default=1)
+        channels, several = DramChannels(spec.dram, self._tracer), spec.cores > 1
         self._cores = [
-            Core(number if count > 1 else None, self._clock, channels, spec, self._tracer) for number in range(count)
+            Core(core if several else None, self._clock, channels, spec, self._tracer) for core in range(spec.cores)
         ]
         ahead = spec.mapping.layer_overlap == "weights"
         self._supplies = [

@@ -174,7 +174,7 @@ class ProductRun:
             self.fold_number += 1
             if self.fold_number < folds.count:
                 self.at_fold()
-        self.tile_number, self.fold_number = number + 1, 0
+        self.tile_number, self.fold_number = self.tile_number + 1, 0  # not number: tiles may have been skipped
 
     def _run_fold(self, tile: Tile, folds: TileFolds, timing: FoldTiming) -> Process:
         fold = folds.fold(self.fold_number)

@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from hwsim.config.arch import SplitName
 from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
+
+
+class Choice(NamedTuple):
+    """How a product is shared out: along which axis, over how many cores."""
+
+    split: SplitName
+    cores: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """The steps of one layer, and the tensors that it reads and writes, by the names under which they are stored."""
+    """The steps of one layer, and the tensors that it reads and writes, by the names under which they are stored.
+
+    ``decided`` is how cores share its product, once that is known.
+    """
 
     product: ProductStep | None
     after: tuple[ElementwiseStep, ...]
     inputs: tuple[str, ...]
+    decided: Choice | None = None
 
     @property
     def name(self) -> str:
@@ -31,6 +44,13 @@ class Chain:
     def output(self) -> str:
         """The last step's."""
         return self.steps[-1].output
+
+    def cut(self, fused: int) -> tuple[Chain, ...]:
+        """Return a layer of the product and so many of the steps after it, and one of the others, if there are any."""
+        if self.product is None or fused == len(self.after):
+            return (self,)
+        first = Chain(self.product, self.after[:fused], self.inputs, self.decided)
+        return first, Chain(None, self.after[fused:], (first.output,))
 
     def reads(self, bits: Mapping[str, int]) -> dict[str, int]:
         """Return how many bits of each input are read; what is read twice is brought once.
@@ -112,5 +132,4 @@ def _cut(chain: Chain, bits: Mapping[str, int], capacity_bits: int) -> Iterator[
     if chain.product is None or not chain.after or fits:
         yield chain
     else:
-        yield Chain(chain.product, (), chain.inputs)
-        yield Chain(None, chain.after, (chain.product.output,))
+        yield from chain.cut(0)

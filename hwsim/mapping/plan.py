@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from hwsim.array.dataflows import rules
 from hwsim.array.folds import FoldTiming
 from hwsim.array.params import ArrayShape, GemmShape
+from hwsim.config.arch import SplitName
 from hwsim.mapping.operands import ActivationTiles, WeightTiles
 from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, length
 from hwsim.network.steps import ElementwiseStep, ProductStep
@@ -57,26 +58,31 @@ class ProductPlan:
         return GemmShape(self.region.rows, self.step.shape.depth, self.region.cols)
 
     @property
+    def groups(self) -> int:
+        """Number of groups in the region."""
+        return length(self.region.groups)
+
+    @property
     def fold_count(self) -> int:
         """Folds of the region, untiled, of all groups."""
-        return self.step.groups * rules(self.params.dataflow).fold_count(self.shape, self.params)
+        return self.groups * rules(self.params.dataflow).fold_count(self.shape, self.params)
 
     @property
     def array_cycles(self) -> int:
         """Cycles of the array alone for the region, untiled, all operands at hand, one group after the other."""
         dataflow = rules(self.params.dataflow)
         folds = dataflow.fold_count(self.shape, self.params)
-        return self.step.groups * dataflow.timing(self.shape, self.params).total_cycles(folds)
+        return self.groups * dataflow.timing(self.shape, self.params).total_cycles(folds)
 
     @property
     def outputs(self) -> int:
         """Outputs of the region, of all groups."""
-        return self.step.groups * self.region.rows * self.region.cols
+        return self.region.outputs
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the region, of all groups."""
-        return self.step.groups * self.shape.macs
+        return self.groups * self.shape.macs
 
     def folds(self, tile: Tile) -> TileFolds:
         """Return the folds of a tile."""
@@ -92,24 +98,31 @@ class ProductPlan:
 
     def ends_group(self, number: int) -> bool:
         """Return whether a tile is the last of its group."""
-        return (number + 1) % (self.grid.count // self.step.groups) == 0
+        return (number + 1) % (self.grid.count // self.groups) == 0
 
     def output_bits(self, tile: Tile) -> int:
         """Return the size of a tile's outputs."""
         return length(tile.out_rows) * length(tile.out_cols) * self.step.output_format.bits
 
 
+def output_shares(products: Sequence[ProductPlan]) -> tuple[Share, ...]:
+    """Return the cores' shares of what follows a product: as they share its outputs."""
+    ends = list(accumulate(product.outputs for product in products))
+    return tuple(Share(start, stop, ends[-1]) for start, stop in pairwise((0, *ends)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerPlan:
     """One layer of the machine's schedule: a matrix product, and the steps that follow it on other units.
 
-    Each of ``products`` is the share of one core; they are shares of the same product. A layer without products is a
-    chain of the other steps, of which ``cores`` cores take even shares. ``inputs`` names the tensors that the layer
-    reads, as its first step has them, and ``reads`` says how many bits of each; those in ``on_chip`` lie in the
-    activation scratchpad, and those in ``fetched`` are brought there whole before the layer starts, for others to read
-    as well. ``output`` is written to ``output_memory``; what lies between the layer's steps stays in the output
-    scratchpad. ``pieces`` is in how many parts a layer without a product passes the output scratchpad. ``released``
-    are tensors that no later layer reads. ``bits`` are the sizes of the network's activation tensors.
+    Each of ``products`` is the share of one core; they are shares of the same product, cut along ``split``. A layer
+    without products is a chain of the other steps. ``shares`` are the cores' parts of steps that are not products.
+    ``inputs`` names the tensors that the layer reads, as its first step has them, and ``reads`` says how many bits of
+    each; those in ``on_chip`` lie in the activation scratchpad, and those in ``fetched`` are brought there whole
+    before the layer starts, for others to read as well. ``output`` is written to ``output_memory``; what lies between
+    the layer's steps stays in the output scratchpad. ``pieces`` is in how many parts a layer without a product passes
+    the output scratchpad. ``released`` are tensors that no later layer reads. ``bits`` are the sizes of the network's
+    activation tensors.
     """
 
     name: str
@@ -124,20 +137,13 @@ class LayerPlan:
     output_memory: Memory = "dram"
     pieces: int = 1
     released: tuple[str, ...] = ()
-    cores: int = 1
+    shares: tuple[Share, ...] = (Share(0, 1, 1),)
+    split: SplitName | None = None
 
     @property
     def step(self) -> ProductStep | None:
         """The matrix product, if there is one."""
         return self.products[0].step if self.products else None
-
-    @property
-    def shares(self) -> tuple[Share, ...]:
-        """Each core's share of the steps that are not products: with a product, as its outputs are shared out."""
-        if not self.products:
-            return tuple(Share(core, core + 1, self.cores) for core in range(self.cores))
-        ends = list(accumulate(product.outputs for product in self.products))
-        return tuple(Share(start, stop, ends[-1]) for start, stop in pairwise((0, *ends)))
 
     @property
     def array_cycles(self) -> int:

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hwsim.array.params import ArrayShape
-from hwsim.config.arch import ArchSpec, LayerMappingSpec, ScratchpadSpec
+from hwsim.config.arch import ArchSpec, ScratchpadSpec
 from hwsim.errors import ConfigError, did_you_mean
 from hwsim.mapping.chains import Chain, chain_steps, stored_names
-from hwsim.mapping.plan import LayerPlan, ProductPlan
+from hwsim.mapping.cores import SPLITS, Sharer, Sharing, even_shares, useless_split
+from hwsim.mapping.plan import LayerPlan, output_shares
 from hwsim.mapping.residency import Candidate, Kept, choose_kept
-from hwsim.mapping.tiles import Region, fold_axes
-from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space, TilingSearch
+from hwsim.mapping.tiles import fold_axes
+from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space
 from hwsim.network.steps import ProductStep, Step
 
-SEARCHED = LayerMappingSpec()
 MOST_LINES = 3  # that give one reason; beyond, layers are only named
 MOST_NAMES = 8
 
@@ -45,10 +45,13 @@ def plan_network(network: NetworkSteps, spec: ArchSpec) -> tuple[LayerPlan, ...]
         network.steps,
         outputs=network.outputs,
         bits=network.bits,
-        capacity_bits=spec.scratchpads.outputs.capacity_bytes * BITS_PER_BYTE,
+        capacity_bits=spec.cores * spec.scratchpads.outputs.capacity_bytes * BITS_PER_BYTE,
     )
     planner = _Planner(chains, network, spec)
-    problems = [*planner.unknown_layers(), *planner.too_large_for_dram()]
+    if spec.cores > 1:
+        chains = [part for number in range(len(chains)) for part in planner.cut_for_cores(number)]
+        planner = _Planner(chains, network, spec)
+    problems = [*planner.unknown_layers(), *planner.too_large_for_dram(), *planner.idle_cores()]
     layers = []
     for number in range(len(chains)):
         try:
@@ -118,8 +121,23 @@ class _Planner:
             released=tuple(name for name in kept if self._readers[name][-1] == number),
         )
         if chain.product is None:
+            layer = replace(layer, shares=even_shares(chain.after, self._spec.cores))
             return replace(layer, pieces=self._pieces(layer))
-        return replace(layer, products=(self._product(number, chain.product),))
+        sharing = self._sharing(number, chain.product)
+        products, split = sharing.products, sharing.choice.split
+        is_shared = len(products) > 1
+        return replace(layer, products=products, shares=output_shares(products), split=split if is_shared else None)
+
+    def cut_for_cores(self, number: int) -> tuple[Chain, ...]:
+        """Return a layer without the steps that its product's cores cannot do by themselves, and a layer of those."""
+        chain = self._chains[number]
+        if chain.product is None:
+            return (chain,)
+        try:
+            sharing = self._sharing(number, chain.product)
+            return replace(chain, decided=sharing.choice).cut(sharing.fused)
+        except ConfigError:  # said when the layer is planned
+            return (chain,)
 
     def unknown_layers(self) -> Iterator[str]:
         """Yield what is wrong with the names in ``mapping.layers``."""
@@ -145,11 +163,21 @@ class _Planner:
                 "levers: dram.capacity_bytes, fewer bits"
             )
 
+    def idle_cores(self) -> Iterator[str]:
+        """Yield a line if the split that the user wants gives no product to several cores."""
+        cores, split = self._spec.cores, self._spec.mapping.split
+        products = [chain.product for chain in self._chains if chain.product is not None]
+        if cores == 1 or split == "auto" or not products:
+            return
+        if useless_split(((step, self._network.params[step.name]) for step in products), split, cores):
+            others = ", ".join(name for name in ("auto", *SPLITS) if name != split)
+            yield f"mapping.split {split} leaves every product to one of {cores} cores; allowed: {others}"
+
     def _is_brought_by(self, name: str, number: int) -> bool:
         return name not in self._makers and self._readers[name][0] == number
 
     def _kept(self, candidates: Iterable[Candidate], scratchpad: ScratchpadSpec, streams: Sequence[int]) -> Kept:
-        chosen = candidates if self._spec.mapping.keep_on_chip else ()
+        chosen = candidates if self._spec.mapping.keep_on_chip and self._spec.cores == 1 else ()
         return choose_kept(chosen, scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
 
     def _activation_candidates(self) -> Iterator[Candidate]:
@@ -198,12 +226,17 @@ class _Planner:
         whole = self._network.bits[chain.inputs[0]] if axis == "out_rows" else step.weights.size * width
         return min(size * _slots(scratchpad), whole)
 
-    def _product(self, number: int, step: ProductStep) -> ProductPlan:
+    def _sharing(self, number: int, step: ProductStep) -> Sharing:
+        space, sharer = self._space(number, step), Sharer(self._spec.cores, self._spec.mapping, self._network.bits)
+        return sharer.share(self._chains[number], self._network.params[step.name], space)
+
+    def _space(self, number: int, step: ProductStep) -> Space:
+        """Return what memories of each core a product can use."""
         spec, chain = self._spec, self._chains[number]
         pads = spec.scratchpads
         is_kept = step.weight_name in self._weights.names
         own = step.weights.size * step.weight_memory_bits if is_kept else 0
-        space = Space(
+        return Space(
             activations=_memory("activations", pads.activations, self._activations.used_bits[number]),
             weights=_memory("weights", pads.weights, self._weights.used_bits[number] - own),
             outputs=_memory("outputs", pads.outputs, 0),
@@ -218,8 +251,6 @@ class _Planner:
             whole_outputs=bool(chain.after),
             writes_dram=chain.output not in self._activations.names,
         )
-        search = TilingSearch(step, self._network.params[step.name], Region.whole(step.shape), space)
-        return search.best(spec.mapping.objective, spec.mapping.layers.get(step.name, SEARCHED))
 
     def _pieces(self, layer: LayerPlan) -> int:
         """Return in how many parts a layer without a product passes the output scratchpad.
@@ -228,7 +259,8 @@ class _Planner:
             ConfigError: not even one value for each lane fits a slot.
         """
         scratchpad, lanes = self._spec.scratchpads.outputs, self._spec.vector_unit.lanes
-        demand = max(layer.dram_input_bits, *(layer.bits[step.output] for step in layer.after))
+        sizes = (layer.dram_input_bits, *(layer.bits[step.output] for step in layer.after))
+        demand = max(share.of(size) for share in layer.shares for size in sizes)
         if demand <= scratchpad.capacity_bytes * BITS_PER_BYTE:
             return 1
         slot = scratchpad.capacity_bytes * BITS_PER_BYTE // _slots(scratchpad)

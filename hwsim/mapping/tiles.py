@@ -35,15 +35,25 @@ class Tiling:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The part of a product that one array computes: all of it, or a core's share."""
+    """The part of a product that one array computes: all of it, or a core's share of rows, columns or groups."""
 
     out_rows: slice
     out_cols: slice
+    groups: slice
 
     @classmethod
-    def whole(cls, shape: GemmShape) -> Region:
+    def whole(cls, shape: GemmShape, groups: int) -> Region:
         """The whole product."""
-        return cls(slice(0, shape.out_rows), slice(0, shape.out_cols))
+        return cls(slice(0, shape.out_rows), slice(0, shape.out_cols), slice(0, groups))
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs, of all groups."""
+        return length(self.groups) * self.rows * self.cols
+
+    def is_as_large_as(self, other: Region) -> bool:
+        """Whether both have as many rows, columns and groups."""
+        return (self.rows, self.cols, length(self.groups)) == (other.rows, other.cols, length(other.groups))
 
     @property
     def rows(self) -> int:
@@ -86,13 +96,13 @@ class Place:
 class TileGrid:
     """All tiles of a product, in order: groups, then rows and columns in loop order, then depth."""
 
-    def __init__(self, shape: GemmShape, groups: int, region: Region, tiling: Tiling) -> None:
+    def __init__(self, shape: GemmShape, region: Region, tiling: Tiling) -> None:
         self._shape, self._region, self.tiling = shape, region, tiling
-        self.groups = groups
+        self.groups = length(region.groups)
         self.rows = tile_count(region.rows, tiling.tile_out_rows)
         self.cols = tile_count(region.cols, tiling.tile_out_cols)
         self.depths = tile_count(shape.depth, tiling.tile_depth)
-        self.count = groups * self.rows * self.cols * self.depths
+        self.count = self.groups * self.rows * self.cols * self.depths
 
     def place(self, number: int) -> Place:
         """Return a tile's place."""
@@ -103,7 +113,7 @@ class TileGrid:
         else:
             rest, row = divmod(rest, self.rows)
             group, col = divmod(rest, self.cols)
-        return Place(group, row, col, depth)
+        return Place(self._region.groups.start + group, row, col, depth)
 
     def tile(self, number: int) -> Tile:
         """Return a tile."""

@@ -21,7 +21,7 @@ from hwsim.config.arch import LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.operands import ActivationTiles, Residency, WeightTiles
 from hwsim.mapping.plan import ProductPlan
-from hwsim.mapping.tiles import CutOperands, LoopOrder, Region, TileGrid, Tiling, fold_axes
+from hwsim.mapping.tiles import CutOperands, LoopOrder, Region, TileGrid, Tiling, fold_axes, length
 from hwsim.network.steps import ProductStep
 
 BITS_PER_BYTE = 8
@@ -59,7 +59,7 @@ class Space:
     outputs: Memory
     accumulator_bits: int
     sum_bits: int
-    dram_bits_per_cycle: int
+    dram_bits_per_cycle: float
     dram_latency_cycles: int
     link_bits_per_cycle: int
     activations_on_chip: bool = False
@@ -91,6 +91,7 @@ class TilingSearch:
     def __init__(self, step: ProductStep, params: ArrayShape, region: Region, space: Space) -> None:
         self._step, self._params, self._region, self._space = step, params, region, space
         self._shape = GemmShape(region.rows, step.shape.depth, region.cols)
+        self._groups = length(region.groups)
         self._axes = fold_axes(params)
         self._rows_cost: dict[tuple[int, int], tuple[int, int]] = {}
         self._timings: dict[tuple[int, int], FoldTiming] = {}
@@ -109,12 +110,16 @@ class TilingSearch:
         if not fitting:
             smallest = min(sizes, key=lambda one: (one.tile_out_rows, one.tile_out_cols, one.tile_depth))
             raise ConfigError(self._misfits(smallest))
-        costs = {tiling: self._cost(tiling).key(objective) for tiling in fitting}
+        costs = {tiling: self.cost(tiling).key(objective) for tiling in fitting}
         return self.plan(min(costs, key=costs.__getitem__))
+
+    def fits(self, tiling: Tiling) -> bool:
+        """Return whether a tiling's tiles fit the memories."""
+        return not self._misfits(tiling)
 
     def plan(self, tiling: Tiling) -> ProductPlan:
         """Return the plan of a tiling."""
-        grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+        grid = TileGrid(self._step.shape, self._region, tiling)
         what, space = (self._step, self._region, grid), self._space
         kinds = self._activation_residency, self._weight_residency
         slots = [
@@ -150,15 +155,16 @@ class TilingSearch:
 
     @cached_property
     def _all_weight_bits(self) -> int:
-        return self._step.groups * self._shape.depth * self._shape.out_cols * self._step.weight_memory_bits
+        return self._groups * self._shape.depth * self._shape.out_cols * self._step.weight_memory_bits
 
     @cached_property
     def _each_group(self) -> range:
         """The groups to look at: one where all are alike."""
-        return range(1 if self._step.gather.groups_are_alike else self._step.groups)
+        first = self._region.groups.start
+        return range(first, first + 1 if self._step.gather.groups_are_alike else self._region.groups.stop)
 
     def _over_groups(self, bits: int) -> int:
-        return bits * self._step.groups // len(self._each_group)
+        return bits * self._groups // len(self._each_group)
 
     def _sizes(self, wish: LayerMappingSpec) -> list[Tiling]:
         """List the tilings to look at."""
@@ -270,7 +276,7 @@ class TilingSearch:
         key = tiling.tile_out_rows, tiling.tile_depth if is_cut else self._shape.depth
         if key not in self._rows_cost:
             gather, width = self._step.gather, self._step.activation_format.bits
-            grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+            grid = TileGrid(self._step.shape, self._region, tiling)
             depths = [grid.depth_tile(depth) for depth in range(grid.depths)] if is_cut else [gather.all_depth]
             rows = [grid.row_tile(row) for row in range(grid.rows)]
             counts = [
@@ -281,12 +287,13 @@ class TilingSearch:
             self._rows_cost[key] = self._over_groups(sum(counts)) * width, max(counts) * width
         return self._rows_cost[key]
 
-    def _cost(self, tiling: Tiling) -> Cost:
-        grid = TileGrid(self._step.shape, self._step.groups, self._region, tiling)
+    def cost(self, tiling: Tiling) -> Cost:
+        """Return what a tiling that fits takes."""
+        grid = TileGrid(self._step.shape, self._region, tiling)
         loads = [self._activation_load(grid), self._weight_load(grid)]
         rate, latency = self._space.dram_bits_per_cycle, self._space.dram_latency_cycles
         traffic = sum(bits for bits, _ in loads)
-        written = self._step.groups * self._shape.out_rows * self._shape.out_cols * self._step.output_format.bits
+        written = self._region.outputs * self._step.output_format.bits
         array = self._array_cycles(tiling)
         bounds = [array, (traffic + written * self._space.writes_dram) / rate]
         for (bits, transfers), residency, memory in zip(
@@ -330,7 +337,7 @@ class TilingSearch:
         for rows, row_tiles in _tile_sizes(shape.out_rows, tiling.tile_out_rows):
             for cols, col_tiles in _tile_sizes(shape.out_cols, tiling.tile_out_cols):
                 total += row_tiles * col_tiles * self._folds_of(rows, cols) * self._timing(rows, cols).interval
-        return total * self._step.groups
+        return total * self._groups
 
     def _folds_of(self, rows: int, cols: int) -> int:
         """Return the folds of a tile of all depth."""

@@ -33,7 +33,7 @@ class ActivationMatmulStep(MatmulStep):
         """As for other products, with the column-sum unit's adds: one for each weight."""
         counts = super().requantizer_counts(scheme, rows, columns)
         if self.adds_column_sums:
-            counts["requantizer", "column_sum_add"] = self.groups * self.shape.depth * columns
+            counts["requantizer", "column_sum_add"] = self.shape.depth * columns
         return counts
 
     def sample_weights(self, codes: IntArray, group: int) -> IntArray:

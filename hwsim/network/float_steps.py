@@ -17,6 +17,7 @@ from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import Flatten, MaxPool2d, Rectify
 from hwsim.network.operators.matmul import MatmulOperator, activate
+from hwsim.network.parts import ELEMENTS, Parts
 from hwsim.network.steps import FunctionStep, MoveStep, ProductStep, Step
 from hwsim.numerics.number_formats import FloatFormat
 from hwsim.numerics.tflite.scales import TfliteActivation
@@ -41,7 +42,7 @@ class FloatMatmulStep(ProductStep):
 
     def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:  # noqa: ARG002
         """An add an output where there is a bias; rounding to the operands' format is not counted."""
-        return Counts({("requantizer", "add"): self.groups * rows * columns}) if self.bias is not None else Counts()
+        return Counts({("requantizer", "add"): rows * columns}) if self.bias is not None else Counts()
 
     def activation_operands(self, values: Floats, group: int) -> Floats:
         """Return what streams into the array, (samples, out_rows, depth); padding is zero."""
@@ -129,8 +130,16 @@ def _elementwise(operator: MaxPool2d | Rectify, network: Network, word: FloatFor
     shape, output = _shape(network, operator.input), _shape(network, operator.output)
     compares = _comparisons(operator) * int(np.prod(output))
     actions = Counts({("vector_unit", "compare"): compares})
+    parts = Parts("channels", output[-1]) if isinstance(operator, MaxPool2d) else ELEMENTS
     return FunctionStep(
-        operator.name, operator.inputs, operator.output, output, _InFormat(operator, word), (shape,), actions
+        operator.name,
+        operator.inputs,
+        operator.output,
+        output,
+        _InFormat(operator, word),
+        (shape,),
+        actions,
+        own_parts=parts,
     )
 
 

@@ -17,6 +17,7 @@ from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.float_sums import FloatSums, OutputBlock, Streamed
 from hwsim.network.gather import Gather
+from hwsim.network.parts import ELEMENTS, UNDIVIDED, Parts
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.lut import LookUpTable
@@ -100,12 +101,12 @@ class ProductStep(Step):
 
     @abstractmethod
     def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:
-        """Return what the units behind an array do for some of the outputs of one sample.
+        """Return what the units behind an array do for some of one group's outputs, for one sample.
 
         Args:
             scheme: of the requantization.
-            rows: how many of every group's rows.
-            columns: how many of every group's columns.
+            rows: how many of the group's rows.
+            columns: how many of its columns.
         """
 
 
@@ -154,12 +155,12 @@ class MatmulStep(ProductStep):
 
     def requantizer_counts(self, scheme: str, rows: int, columns: int) -> Counts:
         """A multiplication (but for a mere shift, or none), an add and a shift an output; the row-sum unit's adds."""
-        outputs = self.groups * rows * columns
+        outputs = rows * columns
         counts = Counts({("requantizer", action): outputs for action in ("multiply", "add", "shift")})
         if scheme == "power_of_two" or not self.requantizer.scheme.multiplies:
             del counts["requantizer", "multiply"]
         if self.adds_row_sums:
-            counts["requantizer", "row_sum_add"] = self.groups * rows * self.shape.depth
+            counts["requantizer", "row_sum_add"] = rows * self.shape.depth
         return counts
 
     def activation_operands(self, codes: IntArray, group: int) -> IntArray:
@@ -235,6 +236,11 @@ class ElementwiseStep(Step):
     def counts(self) -> Counts:
         """Actions for one sample."""
 
+    @property
+    def parts(self) -> Parts:
+        """Into which parts the work falls, for cores to share: each element by itself."""
+        return ELEMENTS
+
 
 @dataclass(frozen=True, eq=False)
 class LutStep(ElementwiseStep):
@@ -282,6 +288,11 @@ class MaxStep(ElementwiseStep):
         """Comparisons."""
         return Counts({("vector_unit", "compare"): self.operations})
 
+    @property
+    def parts(self) -> Parts:
+        """Windows lie in channels."""
+        return Parts("channels", self.output_shape[-1])
+
 
 @dataclass(frozen=True, eq=False)
 class ClampStep(ElementwiseStep):
@@ -313,6 +324,7 @@ class FunctionStep(ElementwiseStep):
     of one sample; each but a shift, which is part of a multiplication, takes a lane of its unit for one cycle. A
     look-up reads ``reads_per_lookup`` entries at once. The units do not overlap: look-ups wait for the vector unit's
     actions. ``portions`` says for each input of how many equal parts one is read; left empty, inputs are read whole.
+    ``own_parts`` is into which parts the work falls.
     """
 
     function: Callable[..., IntArray]
@@ -320,6 +332,7 @@ class FunctionStep(ElementwiseStep):
     actions: Counts
     reads_per_lookup: int = 1
     portions: tuple[int, ...] = ()
+    own_parts: Parts = UNDIVIDED
 
     def compute(self, *codes: IntArray) -> IntArray:
         """Give the tensors their shapes and evaluate the function."""
@@ -346,6 +359,11 @@ class FunctionStep(ElementwiseStep):
     def counts(self) -> Counts:
         """The function's actions."""
         return self.actions
+
+    @property
+    def parts(self) -> Parts:
+        """As given."""
+        return self.own_parts
 
 
 @dataclass(frozen=True, eq=False)

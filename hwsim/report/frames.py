@@ -23,7 +23,7 @@ class SweepFrames:
 
     ``points`` has the columns of ``points.csv``; ``layers``, ``energy`` and ``overflows`` those of a run's
     frames behind the column ``point``. Failed points are in ``points`` only. ``dram_bytes_per_cycle`` is the bandwidth
-    of each point's DRAM, by its number.
+    of each point's DRAM, ``pes`` the number of PEs of all its cores, by its number.
     """
 
     points: pd.DataFrame
@@ -31,6 +31,7 @@ class SweepFrames:
     energy: pd.DataFrame
     overflows: pd.DataFrame
     dram_bytes_per_cycle: Mapping[int, int]
+    pes: Mapping[int, int]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -51,6 +52,7 @@ class SweepFrames:
             energy=_layers_frame(points, ENERGY_COLUMNS, LayerResult.energy_rows),
             overflows=_layers_frame(points, OVERFLOW_COLUMNS, LayerResult.overflow_rows),
             dram_bytes_per_cycle={stored.place.point: _bandwidth(stored) for stored in points},
+            pes={stored.place.point: _pes(stored) for stored in points},
         )
 
     @property
@@ -70,6 +72,11 @@ class SweepFrames:
 
 def _bandwidth(stored: StoredPoint) -> int:
     return int(stored.config["dram"]["bytes_per_cycle"])
+
+
+def _pes(stored: StoredPoint) -> int:
+    array = stored.config["array"]
+    return int(stored.config.get("cores", 1) * array["rows"] * array["cols"])
 
 
 def _points_frame(points: Sequence[StoredPoint]) -> pd.DataFrame:

@@ -113,8 +113,9 @@ class RunResult:
     def sums(self, layers: Sequence[LayerResult]) -> dict[str, Any]:
         """Add up what can be added of some of the layers, and the utilization that they have together."""
         sums = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}
-        array = self.architecture["array"]
-        return sums | {"utilization": utilization(sums["macs"], array["rows"], array["cols"], sums["total_cycles"])}
+        array, cores = self.architecture["array"], self.architecture.get("cores", 1)
+        pes = cores * array["rows"] * array["cols"]
+        return sums | {"utilization": utilization(sums["macs"], pes, sums["total_cycles"])}
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -188,9 +189,9 @@ _STORED_AS_THEY_ARE = tuple(
 )
 
 
-def utilization(macs: int, rows: int, cols: int, total_cycles: int) -> float:
-    """Return the fraction of the array's PE-cycles that did a MAC of the workload; 0 without cycles."""
-    return macs / (rows * cols * total_cycles) if total_cycles else 0.0
+def utilization(macs: int, pes: int, total_cycles: int) -> float:
+    """Return the fraction of the cycles of all PEs that did a MAC of the workload; 0 without cycles."""
+    return macs / (pes * total_cycles) if total_cycles else 0.0
 
 
 def _by_layer(rows: list[dict[str, Any]]) -> defaultdict[str, list[dict[str, Any]]]:

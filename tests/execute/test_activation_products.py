@@ -171,15 +171,15 @@ def test_sums_that_start_from_what_only_the_operands_tell_are_refused() -> None:
 
 
 def test_both_units_of_sums_are_counted() -> None:
-    """Of 2 heads of (3 x 4) by (4 x 5): an add for every element of either operand."""
+    """Of one of 2 heads of (3 x 4) by (4 x 5): an add for every element of either operand."""
     grids = {name: Quantization(np.asarray(0.1), np.asarray(z), IntFormat(8)) for name, z in (("x", 1), ("w", 2))}
     shapes = {"x": (3, 8), "w": (4, 10), "y": (3, 10)}
     tensors = {name: Tensor(name, shape, quantization=grids.get(name, grids["x"])) for name, shape in shapes.items()}
     operator = ActivationMatmul("layer", ("x", "w"), "y", "w", groups=2)
     folded, operand = (operator.lower(tensors, LoweringOptions(zero_point=way)) for way in ("folded", "operand"))
     counts = folded.requantizer_counts("fixed_point", 3, 5)
-    assert counts["requantizer", "row_sum_add"] == 3 * 8
-    assert counts["requantizer", "column_sum_add"] == 4 * 10
+    assert counts["requantizer", "row_sum_add"] == 3 * 4
+    assert counts["requantizer", "column_sum_add"] == 4 * 5
     assert not {action for _, action in operand.requantizer_counts("fixed_point", 3, 5)} - {"multiply", "add", "shift"}
 
 

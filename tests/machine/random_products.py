@@ -19,6 +19,8 @@ from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
 
+SPLITS = ("auto", "auto", "out_rows", "out_cols")
+
 
 @dataclass(frozen=True, eq=False)
 class TwiceStep(ElementwiseStep):
@@ -81,7 +83,7 @@ def _with_common_weights(steps: Sequence[Step]) -> list[Step]:
 
 
 def random_machine(random: np.random.Generator, more: Mapping[str, Any] = MappingProxyType({})) -> ArchSpec:
-    """Draw an array with memories from far too small to generous, from slow to fast."""
+    """Draw one to four cores with memories from far too small to generous, from slow to fast."""
     dataflow, fold_overlap = DATAFLOW_OVERLAPS[int(random.integers(len(DATAFLOW_OVERLAPS)))]
     settings: dict[str, Any] = {
         "requantizer.lanes": int(random.integers(1, 20)),
@@ -100,6 +102,8 @@ def random_machine(random: np.random.Generator, more: Mapping[str, Any] = Mappin
         settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.7)
     rows, cols = int(random.integers(2, 9)), int(random.integers(2, 9))
     array = {"rows": rows, "cols": cols, "dataflow": dataflow, "fold_overlap": fold_overlap}
+    if random.random() < 0.7:
+        settings |= {"cores": int(random.integers(2, 5)), "mapping.split": str(random.choice(SPLITS))}
     return machine(settings | dict(more), **array)
 
 

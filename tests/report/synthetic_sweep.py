@@ -75,7 +75,7 @@ def synthetic_layer(name: str, shape: tuple[int, int, int], array: dict[str, Any
         array_cycles=cycles["fill_cycles"] + cycles["compute_cycles"] + cycles["drain_cycles"],
         total_cycles=total,
         **cycles,
-        utilization=utilization(macs, array["rows"], array["cols"], total),
+        utilization=utilization(macs, array["rows"] * array["cols"], total),
         energy_pj=total_energy_pj(energy),
         overflow_events=int(overflows.sum()),
         preload_overflow_events=0,

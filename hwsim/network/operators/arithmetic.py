@@ -14,6 +14,7 @@ from hwsim.errors import ConfigError
 from hwsim.network.operators.matmul import activate
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.operators.windows import image
+from hwsim.network.parts import Parts, PartsKind, parts_along
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime.pooling import PoolWindow, average_pool
 from hwsim.numerics.tflite import convert, elementwise, pooling, rectify
@@ -28,6 +29,7 @@ class _Binary(QuantizedOperator):
     """Two tensors in, one out; the smaller one is repeated as NumPy does."""
 
     has_float32_form: ClassVar[bool] = True
+    work_parts: ClassVar[PartsKind] = "elements"
 
     activation: TfliteActivation = "none"
 
@@ -106,6 +108,7 @@ class _Unary(QuantizedOperator):
     """One tensor in, one of the same shape out."""
 
     has_float32_form: ClassVar[bool] = True
+    work_parts: ClassVar[PartsKind] = "elements"
 
     def real_values(self, values: Sequence[Values]) -> Values:
         """Keep the values."""
@@ -189,6 +192,8 @@ class LeakyRelu(_Unary):
 @dataclass(frozen=True)
 class Pool2d(QuantizedOperator):
     """Average or maximum of windows of an image; input and output share a quantization."""
+
+    work_parts: ClassVar[PartsKind] = "channels"
 
     keeps_quantization: ClassVar[bool] = True
     has_float32_form: ClassVar[bool] = True
@@ -277,6 +282,11 @@ class Mean(QuantizedOperator):
         rows = rows.swapaxes(2, 4)
         found = average_pool(rows, PoolWindow((rows.shape[2], 1), (1, 1)))
         return found.reshape(len(real), *self.output_shape(real.shape[1:]))
+
+    def parts(self, shape: Shape) -> Parts:
+        """Each channel by itself, unless channels are among what is added up."""
+        adds_channels = len(shape) - 1 in self.axes
+        return parts_along("whole" if adds_channels else "channels", shape[-1])
 
     def work(self, shapes: Sequence[Shape], operands: Operands) -> Counts:
         """An add for every element of the input, a multiplication and a shift for every one of the output."""

@@ -16,6 +16,7 @@ from hwsim.network.operators.real import (
     RECIPROCAL_ADDS,
     RECIPROCAL_MULTIPLICATIONS,
 )
+from hwsim.network.parts import PartsKind
 from hwsim.network.tensor import Shape
 from hwsim.numerics.lut import FUNCTIONS
 from hwsim.numerics.onnxruntime import functions as float32
@@ -33,6 +34,8 @@ def _entries(operands: Operands) -> int:
 @dataclass(frozen=True)
 class TableFunction(QuantizedOperator):
     """Logistic or tanh of each element, by look-up."""
+
+    work_parts: ClassVar[PartsKind] = "elements"
 
     function: NonlinearFunction = "logistic"
 
@@ -72,6 +75,8 @@ class TableFunction(QuantizedOperator):
 @dataclass(frozen=True)
 class Softmax(QuantizedOperator):
     """``exp(beta x)`` over the sum along the last axis; differences from the greatest keep exponents negative."""
+
+    work_parts: ClassVar[PartsKind] = "rows"
 
     beta: float = 1.0
 

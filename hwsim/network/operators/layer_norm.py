@@ -11,6 +11,7 @@ from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.qlinear import InFloat32
+from hwsim.network.parts import Parts
 from hwsim.network.steps import FunctionStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
@@ -86,9 +87,8 @@ class LayerNorm(Operator):
             function = _Rows(build_layer_norm(*grids, gamma, beta, self.epsilon))
         except ConfigError as error:
             raise ConfigError(f"layer {self.name}: {error}") from None
-        return FunctionStep(
-            self.name, self.inputs, self.output, shape, function, (shape,), _work(int(np.prod(shape)), length)
-        )
+        work, parts = _work(int(np.prod(shape)), length), Parts("rows", length)
+        return FunctionStep(self.name, self.inputs, self.output, shape, function, (shape,), work, own_parts=parts)
 
     def _in_float32(self, tensors: Mapping[str, Tensor]) -> InFloat32:
         shape, row = tensors[self.input].shape, tensors[self.gamma].shape

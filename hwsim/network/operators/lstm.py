@@ -21,6 +21,7 @@ from hwsim.network.gather import RowsGather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
+from hwsim.network.parts import Parts
 from hwsim.network.steps import ConstantStep, FunctionStep, MatmulStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
@@ -227,7 +228,8 @@ class LstmCell(_LstmPart):
             }
         )
         reads = arithmetic.reads_per_lookup
-        return replace(step, actions=actions, reads_per_lookup=reads, portions=(step.shapes[0][0], 1, 1))
+        portions, parts = (step.shapes[0][0], 1, 1), Parts("channels", cells)
+        return replace(step, actions=actions, reads_per_lookup=reads, portions=portions, own_parts=parts)
 
     def arithmetic(self, options: LoweringOptions) -> CellArithmetic:
         """Return how pre-activations and states become the next states.

@@ -11,6 +11,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values, in_float32
+from hwsim.network.parts import PartsKind
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import pooling, qlinear
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
@@ -43,6 +44,8 @@ class OnnxOperator(QuantizedOperator):
 @dataclass(frozen=True)
 class _Pair(OnnxOperator):
     """Two tensors in, one out; the smaller one is repeated as NumPy does."""
+
+    work_parts: ClassVar[PartsKind] = "elements"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The common shape of the operands.
@@ -86,6 +89,8 @@ class QLinearMul(_Pair):
 class QLinearTable(OnnxOperator):
     """A function of each code, in a table with an entry for every code."""
 
+    work_parts: ClassVar[PartsKind] = "elements"
+
     function: Callable[[Float32Array], Float32Array] = field(default=np.positive)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -104,6 +109,8 @@ class QLinearTable(OnnxOperator):
 @dataclass(frozen=True)
 class QLinearSoftmax(OnnxOperator):
     """Softmax along the last axis."""
+
+    work_parts: ClassVar[PartsKind] = "rows"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's."""
@@ -135,6 +142,8 @@ def softmax_work(shape: Shape) -> Counts:
 class QLinearAveragePool(OnnxOperator):
     """The mean of each window of (1, height, width, channels)."""
 
+    work_parts: ClassVar[PartsKind] = "channels"
+
     window: PoolWindow = WHOLE
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -157,6 +166,8 @@ class QLinearAveragePool(OnnxOperator):
 class QLinearGlobalAveragePool(OnnxOperator):
     """The mean of each channel of (1, height, width, channels)."""
 
+    work_parts: ClassVar[PartsKind] = "channels"
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """(1, 1, ..., channels)."""
         return (1, *(1 for _ in shapes[0][1:-1]), shapes[0][-1])
@@ -174,6 +185,8 @@ class QLinearGlobalAveragePool(OnnxOperator):
 @dataclass(frozen=True)
 class MaxPoolCodes(OnnxOperator):
     """The greatest code of each window of (1, height, width, channels)."""
+
+    work_parts: ClassVar[PartsKind] = "channels"
 
     window: PoolWindow = WHOLE
 
@@ -193,6 +206,8 @@ class MaxPoolCodes(OnnxOperator):
 @dataclass(frozen=True)
 class ClampCodes(OnnxOperator):
     """A clamp of codes to [low, high]."""
+
+    work_parts: ClassVar[PartsKind] = "elements"
 
     low: int = 0
     high: int = 0

@@ -11,6 +11,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import LoweringOptions, Operator
+from hwsim.network.parts import Parts, PartsKind, parts_along
 from hwsim.network.steps import FunctionStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.onnxruntime.float32 import dequantize, quantize
@@ -89,6 +90,9 @@ class QuantizedOperator(Operator):
     has_float32_form: ClassVar[bool] = False
     """Whether profile ``onnxruntime`` computes it in float32 between DequantizeLinear and QuantizeLinear."""
 
+    work_parts: ClassVar[PartsKind] = "whole"
+    """Into which parts the work falls that need nothing of each other, along the last axis of the first operand."""
+
     @property
     def constants(self) -> tuple[str, ...]:
         """The operands that are no inputs."""
@@ -123,6 +127,10 @@ class QuantizedOperator(Operator):
         outputs, actions = operands.outputs, self.real_actions if operands.are_real else self.actions
         return Counts({("vector_unit", action): count * outputs for action, count in actions.items()})
 
+    def parts(self, shape: Shape) -> Parts:
+        """Return into which parts the work falls where the first operand has this shape."""
+        return parts_along(self.work_parts, shape[-1] if shape else 1)
+
     def float_values(self, inputs: Sequence[FloatArray], constants: Mapping[str, Tensor]) -> FloatArray:
         """Compute with reals; constants are what their codes stand for."""
         given: dict[str, Values] = dict(zip(self.inputs, inputs, strict=True))
@@ -156,7 +164,17 @@ class QuantizedOperator(Operator):
             raise UnsupportedError(f"layer {self.name}: {error}") from None
         actions = self.work(shapes, operands)
         reads = self.reads_per_lookup(operands)
-        return FunctionStep(self.name, inputs, self.output, output.shape, function, input_shapes, actions, reads)
+        return FunctionStep(
+            name=self.name,
+            inputs=inputs,
+            output=self.output,
+            output_shape=output.shape,
+            function=function,
+            shapes=input_shapes,
+            actions=actions,
+            reads_per_lookup=reads,
+            own_parts=self.parts(shapes[0]),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def _layers(frames: SweepFrames, point: pd.Series[Any]) -> pd.DataFrame:
     return rows.assign(
         macs_per_byte=rows["macs"] / rows["dram_bytes"],
         macs_per_cycle=rows["macs"] / rows["total_cycles"],
-        most_macs_per_cycle=point["rows"] * point["cols"],
+        most_macs_per_cycle=frames.pes[number],
         dram_bytes_per_cycle=frames.dram_bytes_per_cycle[number],
     )
 

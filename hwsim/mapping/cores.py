@@ -1,0 +1,173 @@
+"""Shares a matrix product out over cores: by output rows, output columns or groups, cut at whole folds.
+
+The folds of all shares together are those of the whole product, with the same numbers: overflows happen in the same
+adds. What follows a product works on a core's own outputs as long as that is right; from the first step on that needs
+outputs of several cores it is a layer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from hwsim.array.folds import tile_count
+from hwsim.array.params import ArrayShape
+from hwsim.config.arch import LayerMappingSpec, MappingSpec, SplitName
+from hwsim.errors import ConfigError
+from hwsim.mapping.chains import Chain, Choice
+from hwsim.mapping.plan import ProductPlan, Share
+from hwsim.mapping.tiles import Region, fold_axes
+from hwsim.mapping.tiling import Cost, Space, TilingSearch
+from hwsim.network.parts import common_parts
+from hwsim.network.steps import ElementwiseStep, ProductStep
+
+SPLITS: tuple[SplitName, ...] = ("out_rows", "out_cols", "groups")
+SEARCHED = LayerMappingSpec()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sharing:
+    """A product shared out, and what it takes; ``fused`` steps after it are done by the same cores."""
+
+    choice: Choice
+    products: tuple[ProductPlan, ...]
+    fused: int
+    cost: Cost
+
+
+def regions(step: ProductStep, params: ArrayShape, split: SplitName, cores: int) -> tuple[Region, ...]:
+    """Return the cores' shares, as equal as whole folds allow; fewer than cores where there are fewer folds.
+
+    What streams past the stationary operand may be cut anywhere, as every fold is cut there.
+    """
+    whole = Region.whole(step.shape, step.groups)
+    unit = next((axis.step for axis in fold_axes(params) if axis.name == split), 1)
+    size = getattr(whole, split).stop
+    units = tile_count(size, unit)
+    count = min(cores, units)
+    ends = [min(units * number // count * unit, size) for number in range(count + 1)]
+    return tuple(replace(whole, **{split: slice(start, stop)}) for start, stop in pairwise(ends))
+
+
+def legal_steps(step: ProductStep, after: Sequence[ElementwiseStep], split: SplitName) -> int:
+    """Return how many of the steps after a product need nothing of other cores' outputs."""
+    columns = step.groups * step.shape.out_cols
+    for number, one in enumerate(after):
+        keeps_places = one.parts.kind != "elements" or one.outputs % columns == 0
+        apart = one.parts.lie_in_rows(columns) if split == "out_rows" else one.parts.lie_in_columns(columns)
+        if not (apart and keeps_places):
+            return number
+    return len(after)
+
+
+def even_shares(after: Sequence[ElementwiseStep], cores: int) -> tuple[Share, ...]:
+    """Return the cores' shares of steps without a product: whole parts of them, none of which needs another one."""
+    parts = common_parts(step.parts for step in after)
+    count = max(min(parts.count(step.outputs) for step in after), 1)
+    working = min(cores, count)
+    ends = [count * number // working for number in range(working + 1)]
+    return tuple(Share(start, stop, count) for start, stop in pairwise(ends))
+
+
+def useless_split(products: Iterable[tuple[ProductStep, ArrayShape]], split: SplitName, cores: int) -> bool:
+    """Return whether a split leaves every product to one core."""
+    return all(len(regions(step, params, split, cores)) == 1 for step, params in products)
+
+
+class Sharer:
+    """Shares products out over the cores of one machine.
+
+    Args:
+        cores: how many there are.
+        mapping: what the user wants.
+        bits: sizes of tensors.
+    """
+
+    def __init__(self, cores: int, mapping: MappingSpec, bits: Mapping[str, int]) -> None:
+        self._cores, self._mapping, self._bits = cores, mapping, bits
+
+    def share(self, chain: Chain, params: ArrayShape, space: Space) -> Sharing:
+        """Share a layer's product out as the user wants, or as takes least.
+
+        Raises:
+            ConfigError: the split leaves all to one core, or nothing fits.
+        """
+        step = chain.product
+        assert step is not None  # noqa: S101  (of a product)
+        found: list[Sharing] = []
+        problems: list[str] = []
+        for choice in self._choices(step, params, chain.decided):
+            try:
+                found.append(self._sharing(chain, params, space, choice))
+            except ConfigError as error:
+                problems += error.problems
+        if not found:
+            raise ConfigError(dict.fromkeys(problems))
+        return min(found, key=lambda one: one.cost.key(self._mapping.objective))
+
+    def _choices(self, step: ProductStep, params: ArrayShape, decided: Choice | None) -> list[Choice]:
+        """Return the ways to look at; where none gives work to several cores, all that is left is one core."""
+        if decided is not None:
+            return [decided]
+        wish = self._mapping.layers.get(step.name, SEARCHED).split
+        useful = [split for split in SPLITS if len(regions(step, params, split, self._cores)) > 1]
+        if self._cores > 1 and wish not in (None, "auto", *useful):
+            allowed = ", ".join(("auto", *useful))
+            raise ConfigError(f"layer {step.name}: split {wish} leaves all to one core; allowed: {allowed}")
+        split = wish or self._mapping.split
+        if split != "auto":
+            return [Choice(split, self._cores)]
+        if self._mapping.objective == "dram_traffic":  # which one core alone would always have least of
+            return [Choice(one, self._cores) for one in useful] or [Choice("out_rows", 1)]
+        fewer = [1 << power for power in range(1, self._cores.bit_length()) if 1 << power < self._cores]
+        several = [Choice(one, cores) for cores in (self._cores, *fewer) for one in useful]
+        return [Choice("out_rows", 1), *several]
+
+    def _sharing(self, chain: Chain, params: ArrayShape, space: Space, choice: Choice) -> Sharing:
+        step = chain.product
+        assert step is not None  # noqa: S101  (of a product)
+        parts = regions(step, params, *choice)
+        fused = self._fused(chain, step, choice.split, parts, space)
+        space = replace(space, whole_outputs=fused > 0)
+        products, costs = self._products(step, params, space, parts)
+        traffic = sum(cost.traffic_bits for cost in costs)
+        cycles = max(cost.cycles for cost in costs)
+        if len(parts) > 1:
+            cycles = max(cycles, self._contended_cycles(products, space, traffic))
+        if fused < len(chain.after):  # the last outputs are written and read again
+            again = 2 * self._bits[chain.steps[fused].output]
+            traffic, cycles = traffic + again, cycles + again / space.dram_bits_per_cycle
+        return Sharing(choice, products, fused, Cost(traffic, cycles, sum(cost.tiles for cost in costs)))
+
+    def _contended_cycles(self, products: Sequence[ProductPlan], space: Space, traffic_bits: int) -> float:
+        """Estimate the time of cores that wait for the DRAM: all transfers, and one more fold after the last load."""
+        step = products[0].step
+        written = step.outputs * step.output_format.bits * space.writes_dram
+        transfers = (traffic_bits + written) / space.dram_bits_per_cycle
+        return transfers + space.dram_latency_cycles + products[-1].tile_timing(products[-1].grid.tile(0)).duration
+
+    def _fused(self, chain: Chain, step: ProductStep, split: SplitName, parts: Sequence[Region], space: Space) -> int:
+        """Return how many steps follow on the same cores: all that may, if their outputs wait in the scratchpads."""
+        may = len(chain.after) if len(parts) == 1 else legal_steps(step, chain.after, split)
+        largest = max(part.outputs for part in parts)
+        held = (-(-self._bits[one.output] * largest // step.outputs) for one in chain.steps[: may + 1])
+        return may if all(bits <= space.outputs.bits for bits in held) else 0
+
+    def _products(
+        self, step: ProductStep, params: ArrayShape, space: Space, parts: Sequence[Region]
+    ) -> tuple[tuple[ProductPlan, ...], list[Cost]]:
+        """Plan each core's share, and say what it takes alone; shares of one size are cut into the same tiles.
+
+        Tiles are chosen for an even part of the DRAM's bandwidth.
+        """
+        wish = self._mapping.layers.get(step.name, SEARCHED)
+        contended = replace(space, dram_bits_per_cycle=space.dram_bits_per_cycle / len(parts))
+        products: list[ProductPlan] = []
+        for part in parts:
+            search = TilingSearch(step, params, part, contended)
+            alike = [one.grid.tiling for one in products if one.region.is_as_large_as(part)]
+            fitting = [tiling for tiling in alike if search.fits(tiling)]
+            products.append(search.plan(fitting[0]) if fitting else search.best(self._mapping.objective, wish))
+        costs = [TilingSearch(step, params, one.region, space).cost(one.grid.tiling) for one in products]
+        return tuple(products), costs
