@@ -278,15 +278,29 @@ def test_a_gru(tmp_path: Path) -> None:
     assert result.sqnr_db > 20
 
 
-def test_a_gru_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_gru_that_resets_before_its_product(tmp_path: Path) -> None:
+    """The default of ONNX: two products a step."""
+    drawn = Drawn((7, 5))
+    file, cells = drawn.file, 6
+    file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    weights = [drawn.numbers(1, 3 * cells, 5), drawn.numbers(1, 3 * cells, cells), drawn.numbers(1, 6 * cells)]
+    file.nodes.append(helper.make_node("GRU", ["steps", *weights], ["all", "last"], hidden_size=cells))
+    file.node("Squeeze", ["last", drawn.integers(0)], "row")
+    file.node("Gemm", ["row", drawn.numbers(cells, 4, scale=1.0), drawn.numbers(4)], "y")
+    assert {"last", "y"} <= set(drawn.check(tmp_path))
+    result = run("edge16", drawn.read(tmp_path), inputs=drawn.inputs, calibration=drawn.inputs, engine="functional")
+    assert result.totals["macs"] == 7 * (5 + cells) * 3 * cells + cells * 4
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 20
+
+
+def test_a_gru_with_batches_first_is_refused(tmp_path: Path) -> None:
     drawn = Drawn((7, 5))
     drawn.file.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
-    drawn.file.node("GRU", ["steps", drawn.numbers(1, 18, 5), drawn.numbers(1, 18, 6)], "y", hidden_size=6)
+    drawn.file.node("GRU", ["steps", drawn.numbers(1, 18, 5), drawn.numbers(1, 18, 6)], "y", hidden_size=6, layout=1)
     with pytest.raises(UnsupportedError) as refused:
         drawn.read(tmp_path)
-    assert str(refused.value).splitlines()[0] == (
-        f"{tmp_path}/model.onnx: node 1 (GRU): layout, or linear_before_reset of 0"
-    )
+    assert str(refused.value).splitlines()[0] == f"{tmp_path}/model.onnx: node 1 (GRU): layout"
 
 
 def test_parts_of_transformers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ MAX_STEPS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """``(1 - z) tanh(x_h + r h_h) + z h`` with z, r = sigmoid(x + h); reads x's and h's gates."""
+    """``(1 - z) tanh(x_h + r h_h) + z h`` with z, r = sigmoid(x + h); reads x's gates, h's and h."""
 
     cells: int
 
@@ -50,11 +51,91 @@ class Cell:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """``r h`` with r = sigmoid(x + h): what a hidden gate multiplies that resets first; reads as `Cell`."""
+
+    cells: int
+
+    def __call__(self, values: Sequence[Float32Array]) -> Float32Array:
+        """Evaluate."""
+        given, recurrent = np.split(values[0], GATES, axis=-1), np.split(values[1], GATES - 1, axis=-1)
+        return functions.sigmoid(given[1] + recurrent[1]) * values[2]
+
+    @property
+    def work(self) -> Counts:
+        """One step's actions."""
+        vector = {("vector_unit", action): self.cells for action in ("add", "multiply")}
+        return Counts({**vector, ("activation_lut", "lookup"): self.cells})
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCell:
+    """``(1 - z) tanh(x_h + p) + z h`` with z = sigmoid(x + h); reads x's gates, h's, h, and p of `Reset`."""
+
+    cells: int
+
+    def __call__(self, values: Sequence[Float32Array]) -> Float32Array:
+        """Evaluate."""
+        given, recurrent = np.split(values[0], GATES, axis=-1), np.split(values[1], GATES - 1, axis=-1)
+        update = functions.sigmoid(given[0] + recurrent[0])
+        hidden = functions.tanh(given[2] + values[3])
+        return (np.float32(1) - update) * hidden + update * values[2]
+
+    @property
+    def work(self) -> Counts:
+        """One step's actions."""
+        return Counts(
+            {
+                ("vector_unit", "add"): 4 * self.cells,
+                ("vector_unit", "multiply"): 2 * self.cells,
+                ("activation_lut", "lookup"): 2 * self.cells,
+            }
+        )
+
+
+class Recurrence(ABC):
+    """How a step's products and cell follow each other; ``cells`` of them."""
+
+    @abstractmethod
+    def step(self, graph: Graph, layer: str, given: Live, before: Live) -> Live:
+        """Return the state after a step, from x's gates and the state before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetAfter(Recurrence):
+    """The reset gate multiplies the product of the state: one product a step."""
+
+    cells: int
+    gates: tuple[str, str]
+
+    def step(self, graph: Graph, layer: str, given: Live, before: Live) -> Live:
+        """A product, the cell."""
+        products = _dense(graph, f"{layer}_recurrent", before, *self.gates)
+        return _in_float32(graph, layer, [given, products, before], Cell(self.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class ResetBefore(Recurrence):
+    """The reset gate multiplies the state before the hidden gate's product: two products a step."""
+
+    cells: int
+    gates: tuple[str, str]
+    hidden: tuple[str, str]
+
+    def step(self, graph: Graph, layer: str, given: Live, before: Live) -> Live:
+        """The gates' product, the reset, the hidden gate's product, the cell."""
+        gates = _dense(graph, f"{layer}_gates", before, *self.gates)
+        kept = _in_float32(graph, f"{layer}_reset", [given, gates, before], Reset(self.cells))
+        product = _dense(graph, f"{layer}_recurrent", kept, *self.hidden)
+        return _in_float32(graph, layer, [given, gates, before, product], ResetCell(self.cells))
+
+
 def gru(site: Site, reals: Reals) -> None:  # noqa: ARG001
     """Inputs: x, W, R, B; outputs: all hidden states (steps, 1, batch, cells) or the last one (1, batch, cells).
 
     Raises:
-        UnsupportedError: other directions, activations or initial states; linear_before_reset of 0.
+        UnsupportedError: other directions, activations or initial states.
     """
     _check(site)
     x = site.live(0)
@@ -70,9 +151,8 @@ def gru(site: Site, reals: Reals) -> None:  # noqa: ARG001
     graph, layer = site.graph, site.node.name
     rows = input_rows(site, x, (x.shape[0], x.shape[2]))
     of_input = _constants(graph, f"{layer}_input", weight[0].T, biases[0])
-    of_states = _constants(graph, f"{layer}_recurrent", recurrent[0].T, biases[1])
     given = _dense(graph, f"{layer}_input", rows, *of_input)
-    states = _unrolled(graph, layer, given, *of_states)
+    states = _unrolled(graph, layer, given, cells, _recurrence(site, recurrent[0].T, biases[1]))
     _outputs(site, states, cells)
 
 
@@ -83,8 +163,8 @@ def _check(site: Site) -> None:
         problems.append("another direction than forward")
     if any(name in attributes for name in ("activations", "activation_alpha", "activation_beta", "clip")):
         problems.append("other activations than its own, or clip")
-    if site.integer("layout", 0) or not site.integer("linear_before_reset", 0):
-        problems.append("layout, or linear_before_reset of 0")
+    if site.integer("layout", 0):
+        problems.append("layout")
     if site.has(4) or (site.has(5) and not (site.is_constant(5) and not np.any(site.array(5)))):
         problems.append("sequence lengths or an initial state other than 0")
     if problems:
@@ -101,6 +181,15 @@ def _biases(site: Site, cells: int) -> tuple[Array, Array]:
     return values[0, :size], values[0, size:]
 
 
+def _recurrence(site: Site, weight: Array, bias: Array) -> Recurrence:
+    graph, layer, cells = site.graph, f"{site.node.name}_recurrent", len(weight)
+    if site.integer("linear_before_reset", 0):
+        return ResetAfter(cells, _constants(graph, layer, weight, bias))
+    first = (GATES - 1) * cells
+    gates = _constants(graph, f"{site.node.name}_gates", weight[:, :first], bias[:first])
+    return ResetBefore(cells, gates, _constants(graph, layer, weight[:, first:], bias[first:]))
+
+
 def _constants(graph: Graph, product: str, weight: Array, bias: Array) -> tuple[str, str]:
     """Enter a product's weight and bias; return their names."""
     return graph.add_reals(f"{product}.weight", weight), graph.add_reals(f"{product}.bias", bias)
@@ -115,19 +204,18 @@ def _dense(graph: Graph, layer: str, rows: Live, weight: str, bias: str) -> Live
     return graph.emit(operator, output, internal=True)
 
 
-def _unrolled(graph: Graph, layer: str, given: Live, weight: str, bias: str) -> list[Live]:
+def _unrolled(graph: Graph, layer: str, given: Live, cells: int, recurrence: Recurrence) -> list[Live]:
     """Return the hidden state after each step, (1, cells); the first step's products meet a state of zeros.
 
-    All steps read one weight and one bias.
+    All steps read the same weights and biases.
     """
-    cells, states = graph.tensors[weight].shape[0], list[Live]()
+    states = list[Live]()
     for step in range(given.shape[0]):
         part = _made(graph, f"{layer}.{step}.given", (1, GATES * cells))
         ends = (given.name,)
         graph.emit(Slice(f"{layer}_{step}_given", ends, part.name, ends, 0, step, 1), part, internal=True)
         before = states[-1] if states else _zero_state(graph, layer, part, cells)
-        products = _dense(graph, f"{layer}_{step}_recurrent", before, weight, bias)
-        states.append(_cell(graph, f"{layer}_{step}", [part, products, before], cells))
+        states.append(recurrence.step(graph, f"{layer}_{step}", part, before))
     return states
 
 
@@ -147,11 +235,12 @@ def _zero_state(graph: Graph, layer: str, like: Live, cells: int) -> Live:
     return graph.emit(operator, state, internal=True)
 
 
-def _cell(graph: Graph, layer: str, parts: Sequence[Live], cells: int) -> Live:
-    state, cell = _made(graph, f"{layer}.state", (1, cells)), Cell(cells)
+def _in_float32(graph: Graph, layer: str, parts: Sequence[Live], body: Cell | Reset | ResetCell) -> Live:
+    """Return what a step makes of its parts: (1, cells)."""
+    state = _made(graph, f"{layer}.state", (1, body.cells))
     names, shapes = tuple(one.name for one in parts), tuple(one.shape for one in parts)
     return graph.emit(
-        RealFunction(layer, names, state.name, shapes, state.shape, cell, cell.work), state, internal=True
+        RealFunction(layer, names, state.name, shapes, state.shape, body, body.work), state, internal=True
     )
 
 
