@@ -72,6 +72,12 @@ def test_what_attention_and_normalization_count() -> None:
     assert counts["widen", "activation_lut", "lookup"] == 8 * 64  # its GELU
 
 
+def test_rows_take_the_vector_units_time() -> None:
+    """Eight operations a value; of each of 8 rows 2 + 2 for the variance and 63 digits of two each; on 16 lanes."""
+    cycles = {one.layer: one.figures()["vector_cycles"] for one in result(samples=1).layer_results}
+    assert cycles["norm1"] == (8 * 8 * 32 + 8 * (2 + 2 + 2 * 63)) / 16
+
+
 def test_a_score_is_explained_from_both_operands() -> None:
     found = explain(load_arch("edge16"), choose_samples(digits(), samples=1), "scores", output=(3, 9))
     assert len(found.accumulation.terms) == 16
