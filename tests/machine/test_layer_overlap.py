@@ -219,6 +219,16 @@ def test_a_whole_network_takes_less_time(name: str) -> None:
     assert total(without) - total(ahead) <= stalls[0] - stalls[1]
 
 
+def test_a_layer_may_be_shorter_than_its_own_transfers_but_no_network_is() -> None:
+    """fc1 of digits_cnn reads 64 x 32 bytes of weights, which take DRAM 256 cycles; most have come before it starts."""
+    spec = load_arch("edge16", ["mapping.layer_overlap=weights"])
+    _, ahead = both(spec, compile_workload(spec, read_workload("digits_cnn")).layers)
+    moved = {one.plan.name: (one.counts["dram", "read_bits"] + one.counts["dram", "write_bits"]) // 64 for one in ahead}
+    cycles = {one.plan.name: one.total_cycles for one in ahead}
+    assert moved["fc1"] >= 256 > cycles["fc1"]
+    assert sum(moved.values()) <= sum(cycles.values())
+
+
 def test_transfers_ahead_can_delay_the_running_layer_by_more_than_they_save() -> None:
     """Each of the second layer's 4 slices of 256 bytes, 1 byte a cycle, takes as long on the channel as through the
     port to the array: that layer hides all but the first by itself. Ahead, they come between the first layer's

@@ -25,7 +25,8 @@ def roofline(frames: SweepFrames) -> Drawing:
     """One panel per workload: its best design, a dot for each layer with a matrix product that DRAM takes part in.
 
     Across: multiply-accumulates for each byte to or from DRAM; up: multiply-accumulates for each cycle of the layer.
-    No layer lies above the number of PEs, nor above what DRAM's bandwidth feeds. Both scales are logarithmic.
+    No layer lies above the number of PEs, nor above what DRAM's bandwidth feeds, unless its weights have come while
+    another one ran (``mapping.layer_overlap``). Both scales are logarithmic.
     """
     space = DesignSpace.of(frames.done)
     layers = {name: _layers(frames, space.best(name)) for name in space.workloads}
