@@ -109,7 +109,7 @@ class Periods:
         periods = self._tile_periods(before, mark) if slow else self._fold_periods(before, mark)
         if periods > 0:
             self._skip(before, mark, periods, slow=slow)
-            states.clear()
+            states[state] = self._mark()  # the state is the same; longer periods may begin with earlier ones
 
     def _state(self, *, slow: bool) -> Hashable:
         one = self._cores[0]

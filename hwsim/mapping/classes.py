@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwsim.mapping.plan import ProductPlan
 from hwsim.mapping.tiles import Place, length
 
-COMPARED_AT_ONCE = 1 << 14
+COMPARED_FIRST, COMPARED_AT_ONCE = 1 << 6, 1 << 14
 
 
 class TileClasses:
@@ -22,13 +22,14 @@ class TileClasses:
 
     def alike(self, first: int, second: int) -> int:
         """Return for how many tiles the ones from ``second`` on are like those from ``first`` on."""
-        found, count = 0, self._grid.count - second
+        found, count, at_once = 0, self._grid.count - second, COMPARED_FIRST
         while found < count:
-            some = np.arange(min(COMPARED_AT_ONCE, count - found)) + found
+            some = np.arange(min(at_once, count - found)) + found
             different = np.flatnonzero(self._kinds(first + some) != self._kinds(second + some))
             if different.size:
                 return found + int(different[0])
             found += some.size
+            at_once = COMPARED_AT_ONCE
         return found
 
     def _kinds(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
