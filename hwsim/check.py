@@ -15,7 +15,7 @@ from hwsim.errors import CheckFailedError
 from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.numerics.formats import IntArray
 from hwsim.samples import Samples
-from hwsim.simulate import check_batch, sample_data, together
+from hwsim.simulate import sample_data, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def compare_engines(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
         CheckFailedError: naming the first layer, and in it the first output, PE or event, that differs.
     """
     compiled = compile_workload(spec, chosen.workload)
-    check_batch(compiled, chosen)
+    chosen.check_batch(compiled.batch)
     codes = together(compiled.codes(chosen.part(slice(compiled.batch)).inputs), compiled.batch)
     stepped, functional = (_run(compiled, spec, codes, name) for name in ("stepped", "functional"))
     for one, other in zip(stepped, functional, strict=True):

@@ -35,6 +35,15 @@ class Samples:
         """Number of samples; 0 where there are shapes alone."""
         return len(next(iter(self.inputs.values()), ()))
 
+    def check_batch(self, batch: int) -> None:
+        """Refuse fewer samples than run at once.
+
+        Raises:
+            ConfigError: there are fewer.
+        """
+        if self.count < batch:
+            raise ConfigError(f"mapping.batch {batch}: {self.count} samples; allowed: a batch of them or more")
+
     def part(self, samples: slice) -> Samples:
         """Return some of the samples."""
         return Samples(

@@ -65,7 +65,7 @@ def run(
         samples: how many of the inputs to run, from the first; all if None.
         engine: ``stepped`` (every register, every cycle; if None) or ``functional`` (the same values and events,
             faster; the only one for an array of floats).
-        random_values: a seed: a workload of shapes alone gets random integers and one random sample, and runs like
+        random_values: a seed: a workload of shapes alone gets random integers and samples for one batch, and runs like
             one that has values.
         overrides: such as ``"array.rows=32"``.
 
@@ -124,7 +124,7 @@ def simulate(
     compiled = compile_workload(spec, chosen.workload)
     if not compiled.network.has_values:
         return _timed(spec, compiled, trace)
-    check_batch(compiled, chosen)
+    chosen.check_batch(compiled.batch)
     codes = compiled.codes(chosen.inputs)
     if with_data:
         run_samples = _checked_run if engine == "stepped" else _functional_run
@@ -189,16 +189,6 @@ def _first_and_others(
     """Return the first batch as one sample, (1, elements), and the samples after it."""
     others = {name: values[compiled.batch :] for name, values in codes.items()}
     return together(codes, compiled.batch), others
-
-
-def check_batch(compiled: Compiled, chosen: Samples) -> None:
-    """Refuse fewer samples than run at once.
-
-    Raises:
-        ConfigError: there are fewer.
-    """
-    if chosen.count < compiled.batch:
-        raise ConfigError(f"mapping.batch {compiled.batch}: {chosen.count} samples; allowed: a batch of them or more")
 
 
 def together(codes: Mapping[str, IntArray], batch: int) -> dict[str, IntArray]:

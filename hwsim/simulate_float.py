@@ -16,6 +16,7 @@ from hwsim.machine.machine import run_machine
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.metrics.sqnr import accuracy, sqnr_db
+from hwsim.network.batch import batched
 from hwsim.network.float_steps import FloatMatmulStep, lower_float
 from hwsim.network.network import Network, no_values
 from hwsim.network.steps import Step
@@ -35,6 +36,7 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
     ``version`` is hwsim's, for the result.
 
     Raises:
+        ConfigError: there are fewer samples than a batch has.
         UnsupportedError: the workload has no float network, or operators that the machine does not have for floats.
         AccumulatorOverflowError: something overflowed under ``overflow: error``.
     """
@@ -42,7 +44,9 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
     network = _float_network(spec, chosen, array)
     steps = lower_float(network, array.operand, array.accumulator)
     stop = spec.array.overflow == "error"
-    run = run_float(steps, array, _inputs(network, chosen), keep=[network.output], stop=stop)
+    batch = spec.mapping.batch
+    chosen.check_batch(batch)
+    run = run_float(steps, array, _inputs(network, chosen), keep=[network.output], stop=stop, batch=batch)
     outputs = run.values[network.output].astype(np.float64)
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     comparable = reference is not None and bool(np.isfinite(outputs).all())
@@ -83,14 +87,10 @@ def _array(spec: ArchSpec) -> FloatArray:
     """Return the array of an architecture of floats.
 
     Raises:
-        ConfigError: it has integers, or batches, which only an array of integers takes.
+        ConfigError: it has integers.
     """
     if spec.array.float_formats is None:
         raise ConfigError("array.number_format integer; allowed: a float format")
-    if spec.mapping.batch > 1:
-        raise ConfigError(
-            f"mapping.batch {spec.mapping.batch} with array.number_format {spec.array.number_format}; allowed: 1"
-        )
     array = spec.array
     operand, accumulator = spec.array.float_formats
     dataflow = Dataflow(array.dataflow)
@@ -113,7 +113,9 @@ def _float_network(spec: ArchSpec, chosen: Samples, array: FloatArray) -> Networ
 
 
 def _plan(spec: ArchSpec, array: FloatArray, network: Network, steps: Sequence[Step]) -> tuple[LayerPlan, ...]:
-    """Plan the layers: every tensor in words of the operands' format."""
+    """Plan the layers, for a batch: every tensor in words of the operands' format."""
     arrays = {step.name: array for step in steps if isinstance(step, FloatMatmulStep)}
-    bits = {name: int(np.prod(network.tensors[name].shape)) * array.operand.bits for name in network.activations}
-    return plan_network(NetworkSteps(steps, arrays, bits, network.outputs), spec)
+    elements = {name: int(np.prod(network.tensors[name].shape)) for name in network.activations}
+    batch, word_bits = spec.mapping.batch, array.operand.bits
+    bits = {name: batch * count * word_bits for name, count in elements.items()}
+    return plan_network(NetworkSteps(batched(steps, elements, batch), arrays, bits, network.outputs), spec)

@@ -9,6 +9,7 @@ import pytest
 from shared_files import shared
 
 import hwsim
+from hwsim.analysis.explain import explain
 from hwsim.check import compare_engines
 from hwsim.compilation import compile_workload
 from hwsim.config import apply_overrides, load_arch
@@ -100,6 +101,40 @@ def test_both_engines_see_the_same_events_in_a_batch(dataflow: str) -> None:
         apply_overrides(load_arch("edge16"), overrides), choose_samples(read_workload("digits_cnn"))
     )
     assert agreement.overflow_events > 1000
+
+
+@pytest.mark.parametrize("engine", ["stepped", "functional"])
+def test_a_last_batch_of_fewer_samples_has_their_own_values(engine: str) -> None:
+    one, four = (run("digits_cnn", batch, "array.guard_bits=0", samples=6, engine=engine) for batch in (1, 4))
+    assert one.totals["overflow_events"] == four.totals["overflow_events"] > 0
+    assert (one.samples, one.accuracy, one.sqnr_db) == (four.samples, four.accuracy, four.sqnr_db)
+
+
+@pytest.mark.parametrize("setting", ["quantization.mode=dynamic", "quantization.weights.symmetric=false"])
+def test_ranges_and_row_sums_are_each_samples_own(setting: str) -> None:
+    one, four = (run("digits_mlp", batch, setting, samples=10) for batch in (1, 4))
+    assert (one.accuracy, one.sqnr_db) == (four.accuracy, four.sqnr_db)
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_floats_run_in_batches_too(dataflow: str) -> None:
+    """Each output's sum is rounded in the same order."""
+    settings = ("array.number_format=fp8_e4m3", "array.accumulator_format=bf16", f"array.dataflow={dataflow}")
+    one, four = (run("digits_mlp", batch, *settings, samples=10) for batch in (1, 4))
+    assert (one.accuracy, one.sqnr_db) == (four.accuracy, four.sqnr_db)
+    assert one.totals["overflow_events"] == four.totals["overflow_events"]
+    assert four.layer_results[0].out_rows == 4
+    assert four.totals["macs"] == one.totals["macs"]
+    assert four.totals["energy_pj"] < one.totals["energy_pj"] / 2
+
+
+def test_an_explanation_is_that_of_one_sample() -> None:
+    chosen = choose_samples(read_workload("digits_cnn"), samples=2)
+    one, many = (
+        explain(load_arch("edge16", [f"mapping.batch={batch}"]), chosen, "conv2", output=(1, 2, 5), sample=1)
+        for batch in (1, 16)
+    )
+    assert one == many
 
 
 @pytest.mark.parametrize("batch", [0, 5000])

@@ -101,15 +101,22 @@ def _checked(request: CheckRequest) -> Checked:
         wanted = AgainstRequest(request.against, request.workload, request.inputs, request.samples, request.seed or 0)
         return replace(checked, against=check_against(wanted, spec, workload))
     if request.engines:
-        chosen = _chosen(workload, request)
+        chosen = _chosen(workload, request, spec.mapping.batch)
         return replace(checked, samples=chosen.count, engines=_compared(spec, chosen))
     return checked
 
 
-def _chosen(workload: Workload, request: CheckRequest) -> Samples:
-    """Return what the engines are compared on: one sample if nothing is said."""
+def _chosen(workload: Workload, request: CheckRequest, batch: int) -> Samples:
+    """Return what the engines are compared on: one batch if nothing is said.
+
+    Raises:
+        ConfigError: samples that do not fill their batches.
+    """
     inputs, _ = read_samples(workload, request.inputs, None)
-    return choose_samples(workload, inputs=inputs, samples=1 if request.samples is None else request.samples)
+    samples = batch if request.samples is None else request.samples
+    if samples % batch:
+        raise ConfigError(f"--samples {samples} with mapping.batch {batch}; allowed: multiples of it")
+    return choose_samples(workload, inputs=inputs, samples=samples)
 
 
 def _check_options(request: CheckRequest) -> None:
@@ -166,12 +173,14 @@ def _layer_fits(spec: ArchSpec, compiled: Compiled, account: Account) -> list[La
 
 
 def _compared(spec: ArchSpec, chosen: Samples) -> EngineAgreement:
-    """Compare the engines sample by sample and return the sums.
+    """Compare the engines batch by batch and return the sums.
 
     Raises:
         CheckFailedError: they differ.
     """
-    return _summed([compare_engines(spec, chosen.part(slice(number, number + 1))) for number in range(chosen.count)])
+    size = spec.mapping.batch
+    starts = range(0, chosen.count, size)
+    return _summed([compare_engines(spec, chosen.part(slice(start, start + size))) for start in starts])
 
 
 def _summed(agreements: Sequence[EngineAgreement]) -> EngineAgreement:

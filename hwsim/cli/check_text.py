@@ -104,6 +104,8 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
     if checked.workload:
         yield "workload", _workload_text(checked.workload)
         yield "scratchpads", f"all {counted(len(checked.layers), 'layer')} fit"
+        if spec.mapping.batch > 1:
+            yield "batch", f"{spec.mapping.batch} samples at a time: the layers below are a batch's"
     if checked.engines:
         yield "engines", _engines_text(checked.engines, checked.samples)
     if checked.against:

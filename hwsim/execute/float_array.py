@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.array.float_product import FloatArray, Floats, float_product
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
+from hwsim.network.batch import batched
 from hwsim.network.float_steps import FloatMatmulStep
 from hwsim.network.steps import ElementwiseStep, Step
 from hwsim.numerics.formats import IntArray
@@ -49,16 +50,25 @@ class FloatRun:
 
 
 def run_float(
-    steps: Sequence[Step], array: FloatArray, inputs: Mapping[str, Reals], *, keep: Sequence[str], stop: bool = False
+    steps: Sequence[Step],
+    array: FloatArray,
+    inputs: Mapping[str, Reals],
+    *,
+    keep: Sequence[str],
+    stop: bool = False,
+    batch: int = 1,
 ) -> FloatRun:
     """Convert reals (samples, elements) to the operands' format and run them through all steps.
 
+    Samples run in batches, whose rows lie below each other in the array; the last batch may be smaller.
+
     Args:
-        steps: the lowered network.
+        steps: the lowered network, of one sample.
         array: its shape and formats.
         inputs: reals for the network's inputs by tensor, as many samples of each.
         keep: names of the tensors to return.
         stop: whether an overflow is an error.
+        batch: samples that run at once.
 
     Raises:
         AccumulatorOverflowError: something overflowed, with ``stop``; the text names the layer.
@@ -69,17 +79,40 @@ def run_float(
             per_pe = np.zeros((array.rows + 1, array.cols), np.int64)
             run.overflows[step.name] = FloatOverflow(per_pe, step.converted_to_infinity)
     parts: dict[str, list[Floats]] = {name: [] for name in keep}
-    chunk = max(1, CHUNK_ELEMENTS // _largest(steps))
-    for start in range(0, len(next(iter(inputs.values()))), chunk):
-        reals = {name: one[start : start + chunk] for name, one in inputs.items()}
-        values = {name: array.operand.convert(one) for name, one in reals.items()}
+    for portion in _portions(steps, inputs, batch):
+        values = {name: array.operand.convert(one) for name, one in portion.inputs.items()}
         for overflow in list(run.overflows.values())[:1]:
             overflow.conversions += sum(int(np.count_nonzero(~np.isfinite(one))) for one in values.values())
-        _run_chunk(steps, array, values, run, keep, stop=stop)
+        _run_chunk(portion.steps, array, values, run, keep, stop=stop)
         for name in keep:
-            parts[name].append(values[name])
+            parts[name].append(values[name].reshape(len(values[name]) * portion.samples, -1))
     run.values = {name: np.concatenate(pieces) for name, pieces in parts.items()}
     return run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Portion:
+    """Batches that are computed together: steps of ``samples`` at once, and inputs (batches, samples x elements)."""
+
+    steps: Sequence[Step]
+    samples: int
+    inputs: dict[str, Reals]
+
+
+def _portions(steps: Sequence[Step], inputs: Mapping[str, Reals], batch: int) -> Iterator[_Portion]:
+    """Cut samples into full batches, as many at a time as memory is meant for, and one of the rest."""
+    elements = {name: one.shape[1] for name, one in inputs.items()}
+    count = len(next(iter(inputs.values())))
+    full = count - count % batch
+    for first, stop, samples in ((0, full, batch), (full, count, count - full)):
+        if first == stop:
+            continue
+        its_steps = batched(steps, elements, samples)
+        chunk = samples * max(1, CHUNK_ELEMENTS // _largest(its_steps))
+        for start in range(first, stop, chunk):
+            some = {name: one[start : min(start + chunk, stop)] for name, one in inputs.items()}
+            rows = {name: one.reshape(-1, samples * elements[name]) for name, one in some.items()}
+            yield _Portion(its_steps, samples, rows)
 
 
 def _run_chunk(

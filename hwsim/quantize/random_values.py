@@ -20,7 +20,7 @@ LARGEST_BIAS = 0.1  # in the reals that codes stand for; activations are taken t
 
 
 def with_random_values(workload: Workload, spec: ArchSpec, seed: int) -> Workload:
-    """Return the workload as one of integers, with random weights, biases and one random sample.
+    """Return the workload as one of integers, with random weights and biases, and random samples for one batch.
 
     Weights and inputs are evenly distributed over all codes of the architecture's widths, biases over a small range.
     The same seed gives the same values.
@@ -40,7 +40,7 @@ def with_random_values(workload: Workload, spec: ArchSpec, seed: int) -> Workloa
     constants = dict.fromkeys(name for operator in assumed.operators for name in operator.constants)
     filled = {name: _filled(random, assumed.tensors[name]) for name in constants}
     network = replace(assumed, tensors=dict(assumed.tensors) | filled, holds_codes=True, has_values=True)
-    inputs = {name: _input(random, network, name) for name in network.inputs}
+    inputs = {name: _input(random, network, name, spec.mapping.batch) for name in network.inputs}
     return replace(workload, network=network, inputs=inputs, digest=f"{workload.digest} random {seed}")
 
 
@@ -55,8 +55,8 @@ def _filled(random: np.random.Generator, tensor: Tensor) -> Tensor:
     return replace(tensor, data=grid.quantize(reals))
 
 
-def _input(random: np.random.Generator, network: Network, name: str) -> IntArray:
-    return _codes(random, quantization_of(network.tensors[name]).format, (1, *network.sample_shape(name)))
+def _input(random: np.random.Generator, network: Network, name: str, samples: int) -> IntArray:
+    return _codes(random, quantization_of(network.tensors[name]).format, (samples, *network.sample_shape(name)))
 
 
 def _codes(random: np.random.Generator, word: IntFormat, shape: tuple[int, ...]) -> IntArray:
