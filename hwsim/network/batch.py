@@ -15,6 +15,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.network.activation_products import ActivationMatmulStep
 from hwsim.network.gather import PADDING, Gather
+from hwsim.network.parts import Parts
 from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
@@ -184,3 +185,8 @@ class RepeatedStep(ElementwiseStep):
     def counts(self) -> Counts:
         """Those of one, as often."""
         return self.one.counts.scaled(self.samples)
+
+    @property
+    def parts(self) -> Parts:
+        """Those of one, whose sizes divide a sample."""
+        return self.one.parts

@@ -238,8 +238,8 @@ class ElementwiseStep(Step):
 
     @property
     def parts(self) -> Parts:
-        """Into which parts the work falls, for cores to share: each element by itself."""
-        return ELEMENTS
+        """Into which parts the work falls, for cores to share: one, unless a step knows more."""
+        return UNDIVIDED
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,6 +266,11 @@ class LutStep(ElementwiseStep):
     def counts(self) -> Counts:
         """One look-up an element; with interpolation two entries are read."""
         return Counts({("activation_lut", "lookup"): self.outputs * self.lut.reads_per_lookup})
+
+    @property
+    def parts(self) -> Parts:
+        """Each element by itself."""
+        return ELEMENTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +319,11 @@ class ClampStep(ElementwiseStep):
     def counts(self) -> Counts:
         """Two comparisons an element."""
         return Counts({("vector_unit", "compare"): 2 * self.outputs})
+
+    @property
+    def parts(self) -> Parts:
+        """Each element by itself."""
+        return ELEMENTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,6 +396,11 @@ class ConstantStep(ElementwiseStep):
         """None."""
         return Counts()
 
+    @property
+    def parts(self) -> Parts:
+        """Each element by itself."""
+        return ELEMENTS
+
 
 @dataclass(frozen=True, eq=False)
 class MoveStep(ElementwiseStep):
@@ -404,3 +419,8 @@ class MoveStep(ElementwiseStep):
     def counts(self) -> Counts:
         """None."""
         return Counts()
+
+    @property
+    def parts(self) -> Parts:
+        """Each element by itself."""
+        return ELEMENTS
