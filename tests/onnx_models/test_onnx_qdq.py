@@ -123,6 +123,27 @@ def test_operators_of_two_tensors(
     assert found.total == 0, found.differences
 
 
+@in_order_of_x86
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("Sigmoid", {}), ("Tanh", {}), ("HardSwish", {}), ("HardSigmoid", {"alpha": 0.3}), ("GlobalAveragePool", {}),
+        ("AveragePool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
+        ("AveragePool", {"kernel_shape": [5, 2], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1}),
+        ("AveragePool", {"kernel_shape": [8, 7]}),
+    ],
+)  # fmt: skip
+def test_reals_of_one_tensor_bit_for_bit(tmp_path: Path, opset: int, kind: str, attributes: dict[str, float]) -> None:
+    """So that 16-bit codes of them are equal too. AveragePool adds in another order from opset 19 on."""
+    drawn = Drawn(5, np.uint8, (4, 8, 7))
+    drawn.file.opset = opset
+    drawn.file.node(kind, [drawn.real], "real", **attributes)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(drawn.file.build({"real": np.float32}))
+    assert compared(path, {"x": drawn.codes}, ["real"]).total == 0
+
+
 def test_a_chain_between_two_quantizations_is_one_step(tmp_path: Path) -> None:
     """x sigmoid(x) is a look-up; reals in between are no tensors of hwsim's."""
     from hwsim.network.operators.qlinear import InFloat32

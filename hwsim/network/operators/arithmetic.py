@@ -16,7 +16,7 @@ from hwsim.network.operators.quantized import Operands, QuantizedOperator, Value
 from hwsim.network.operators.windows import image
 from hwsim.network.parts import Parts, PartsKind, parts_along
 from hwsim.network.tensor import Shape
-from hwsim.numerics.onnxruntime.pooling import PoolWindow, average_pool
+from hwsim.numerics.onnxruntime.pooling import LOOP_OPSET, PoolWindow, average_pool, global_average_pool
 from hwsim.numerics.tflite import convert, elementwise, pooling, rectify
 from hwsim.numerics.tflite.pooling import Window
 from hwsim.numerics.tflite.scales import TfliteActivation, activation_clamp
@@ -227,7 +227,8 @@ class Pool2d(QuantizedOperator):
             return self.real_values(values)
         (real,) = values
         height, width, channels = real.shape[-3:]
-        pooled = average_pool(real.reshape(-1, 1, height, width, channels), self.onnx_window(height, width))
+        images, window = real.reshape(-1, 1, height, width, channels), self.onnx_window(height, width)
+        pooled = average_pool(images, window, LOOP_OPSET)
         return activate(pooled.reshape(len(real), *self.output_shape(real.shape[1:])), self.activation)
 
     def onnx_window(self, height: int, width: int) -> PoolWindow:
@@ -279,8 +280,7 @@ class Mean(QuantizedOperator):
         axes = tuple(axis + 1 for axis in self.axes)
         kept = [axis for axis in range(real.ndim) if axis not in axes]
         rows = real.transpose(*kept, *axes).reshape(len(real), 1, -1, 1, math.prod(real.shape[axis] for axis in axes))
-        rows = rows.swapaxes(2, 4)
-        found = average_pool(rows, PoolWindow((rows.shape[2], 1), (1, 1)))
+        found = global_average_pool(rows.swapaxes(2, 4))
         return found.reshape(len(real), *self.output_shape(real.shape[1:]))
 
     def parts(self, shape: Shape) -> Parts:

@@ -46,7 +46,15 @@ def quantize_after_offset(real: Float32Array, grid: Quantization) -> IntArray:
 def fused_multiply_add(first: Number, second: Number, addend: Number) -> Float32Array:
     """Return ``first second + addend`` of float32 values, rounded once.
 
-    The product is exact in float64; the sum is rounded there and again to float32, which differs from one
-    rounding only where the first lands within 2**-29 of a tie.
+    The product is exact in float64. The sum is rounded there to odd: where it is not exact, to the neighbour whose last
+    bit is set, so that rounding it again to float32 is as good as rounding once.
+
+    Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd".
     """
-    return np.asarray(np.asarray(first, np.float64) * np.asarray(second, np.float64) + addend, np.float32)
+    product, other = np.asarray(first, np.float64) * np.asarray(second, np.float64), np.asarray(addend, np.float64)
+    total = np.asarray(product + other)
+    part = total - product
+    error = (product - (total - part)) + (other - part)
+    is_even = total.view(np.int64) % 2 == 0
+    odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+    return np.where((error != 0) & is_even, odd, total).astype(np.float32)

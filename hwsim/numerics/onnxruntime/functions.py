@@ -1,7 +1,8 @@
 """Functions of reals in float32, as ONNX Runtime's kernels compute them.
 
-Exponentials, sigmoid and tanh are computed in float64 and rounded: the kernels' own approximations may differ from
-that in the last place of a float32, so a code that is made of one only where it lies on a tie.
+Exponentials and error functions are computed in float64 and rounded: the kernels' own approximations may differ from
+that in the last place of a float32, so a code that is made of one only where it lies on a tie. Sigmoid and tanh are the
+kernels' own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.onnxruntime.float32 import Float32Array, fused_multiply_add
 
 
 def identity(values: Float32Array) -> Float32Array:
@@ -25,14 +26,61 @@ def relu(values: Float32Array) -> Float32Array:
     return np.maximum(values, np.float32(0))
 
 
+@dataclass(frozen=True, slots=True)
+class OddQuotient:
+    """``x P(x x) / Q(x x)`` of x between -limit and limit; coefficients begin with that of the highest power."""
+
+    limit: float
+    numerator: tuple[float, ...]
+    denominator: tuple[float, ...]
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate, each polynomial by fused multiply-adds."""
+        clamped = np.clip(values, np.float32(-self.limit), np.float32(self.limit))
+        squares = clamped * clamped
+        return _polynomial(squares, self.numerator) * clamped / _polynomial(squares, self.denominator)
+
+
+def _polynomial(values: Float32Array, coefficients: tuple[float, ...]) -> Float32Array:
+    first, *others = (np.float32(coefficient) for coefficient in coefficients)
+    total = np.full_like(values, first)
+    for coefficient in others:
+        total = fused_multiply_add(total, values, coefficient)
+    return total
+
+
+SIGMOID_QUOTIENT = OddQuotient(
+    18.0,
+    (4.37031012579801e-11, 1.15627324459942e-07, 6.08574864600143e-05, 8.51377133304701e-03, 2.48287947061529e-01),
+    (
+        6.10247389755681e-13, 5.76102136993427e-09, 6.29106785017040e-06, 1.70198817374094e-03,
+        1.16817656904453e-01, 9.93151921023180e-01,
+    ),
+)  # fmt: skip
+TANH_QUOTIENT = OddQuotient(
+    9.0,
+    (
+        -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08,
+        1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03,
+    ),
+    (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03),
+)  # fmt: skip
+
+
 def sigmoid(values: Float32Array) -> Float32Array:
-    """``1 / (1 + exp(-x))``."""
-    return (0.5 * (1.0 + np.tanh(0.5 * values.astype(np.float64)))).astype(np.float32)
+    """``1 / (1 + exp(-x))``, by a quotient of polynomials that may end a bit above 1.
+
+    Source: MLAS, ``logistic.cpp`` and ``LogisticKernelFma3.S``.
+    """
+    return np.maximum(SIGMOID_QUOTIENT(values) + np.float32(0.5), np.float32(0))
 
 
 def tanh(values: Float32Array) -> Float32Array:
-    """Hyperbolic tangent."""
-    return np.tanh(values.astype(np.float64)).astype(np.float32)
+    """Hyperbolic tangent, by a quotient of polynomials.
+
+    Source: MLAS, ``tanh.cpp`` and ``TanhKernelFma3.S``.
+    """
+    return TANH_QUOTIENT(values)
 
 
 def exponential(values: Float32Array) -> Float32Array:

@@ -14,6 +14,7 @@ from hwsim.numerics.onnxruntime.float32 import Float32Array, Numbers
 
 SumOrder = Literal["row_major", "rows_first", "lanes"]
 LANES = 4
+LOOP_OPSET = 19
 MOST_COLUMNS = 2045  # of an input row with its padding that the vector kernel's buffer holds
 LARGEST_VECTOR_KERNEL = 32
 LARGEST_VECTOR_STRIDE = 2
@@ -116,10 +117,17 @@ def _chain(terms: list[Float32Array]) -> Float32Array:
     return total
 
 
-def average_pool(values: Float32Array, window: PoolWindow) -> Float32Array:
-    """Return the mean of each window: AveragePool in float32."""
+def average_pool(values: Float32Array, window: PoolWindow, opset: int) -> Float32Array:
+    """Return the mean of each window: AveragePool in float32, whose kernel is a plain loop from opset 19 on."""
     height, width = values.shape[2:4]
-    return window_sums(values, window, window.float_sum_order(height, width)) / window.counts(height, width)
+    order = "row_major" if opset >= LOOP_OPSET else window.float_sum_order(height, width)
+    return window_sums(values, window, order) / window.counts(height, width)
+
+
+def global_average_pool(values: Float32Array) -> Float32Array:
+    """Return the mean of each channel: GlobalAveragePool in float32."""
+    height, width = values.shape[2:4]
+    return _lane_sums(values) / np.float32(height * width)
 
 
 def max_pool(values: Numbers, window: PoolWindow, lowest: float) -> Numbers:

@@ -277,7 +277,8 @@ def average_pool(site: Site, reals: Reals) -> None:
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
     window = replace(site.pool_window(source.shape), counts_padding=bool(site.integer("count_include_pad", 0)))
-    _put_average(site, reals, source, window)
+    opset = site.graph.model.opset
+    _put_average(site, reals, source, window, lambda values: pooling.average_pool(values, window, opset))
 
 
 def global_average_pool(site: Site, reals: Reals) -> None:
@@ -285,14 +286,15 @@ def global_average_pool(site: Site, reals: Reals) -> None:
     source = in_order(site, reals, channels_last)
     if len(source.shape) != 4:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
-    _put_average(site, reals, source, PoolWindow(image_size(source.shape), (1, 1)))
+    window = PoolWindow(image_size(source.shape), (1, 1))
+    _put_average(site, reals, source, window, pooling.global_average_pool)
 
 
-def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindow) -> None:
+def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindow, average: Function) -> None:
     shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
     outputs = int(np.prod(shape))
     counts = Counts({("vector_unit", "add"): outputs * window.size, ("vector_unit", "multiply"): outputs})
-    reals.put(site.output, along(source, lambda values: pooling.average_pool(values, window), shape, counts))
+    reals.put(site.output, along(source, average, shape, counts))
 
 
 PAIRS = {"Sub": (np.subtract, "add"), "Mul": (np.multiply, "multiply"), "Div": (np.divide, "multiply")}
