@@ -199,6 +199,56 @@ class ScratchpadSpec(Spec):
         default=True,
         description="Whether one half is filled while the other is used; each half has half the size",
     )
+    ports: Literal[1, 2] = Field(
+        default=2,
+        description="2: the array's side has a port of its own, and so has the side that fills and drains; 1: both "
+        "take turns, except where they touch different banks",
+    )
+    banks: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Independent parts of equal size, each of which moves a word per cycle and port; with twice as "
+        "many as bytes_per_cycle needs, the halves of a double-buffered scratchpad lie in different banks",
+    )
+    word_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=65536,
+        description="What one access of a bank moves, in bytes: whole words take time and energy; null: accesses of "
+        "any number of bits",
+    )
+
+    @property
+    def words_per_cycle(self) -> int:
+        """Accesses, of different banks, that bytes_per_cycle takes."""
+        return 1 if self.word_bytes is None else self.bytes_per_cycle // self.word_bytes
+
+    @property
+    def halves_are_apart(self) -> bool:
+        """Whether each half of a double-buffered scratchpad has banks enough of its own."""
+        return self.double_buffered and self.banks >= 2 * self.words_per_cycle
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what banks and words do not divide, and bandwidth that they do not have."""
+        if self.capacity_bytes % self.banks:
+            text = f"{self.banks} banks do not divide capacity_bytes {self.capacity_bytes} evenly"
+            yield Conflict(("banks",), text, others=(("capacity_bytes",),))
+        if self.word_bytes is None:
+            return
+        bank_bytes = self.capacity_bytes // self.banks
+        if bank_bytes % self.word_bytes:
+            text = f"a bank of {bank_bytes} bytes does not hold a whole number of words of {self.word_bytes} bytes"
+            yield Conflict(("word_bytes",), text, others=(("capacity_bytes",), ("banks",)))
+        if self.bytes_per_cycle % self.word_bytes:
+            text = f"{self.bytes_per_cycle} is no multiple of word_bytes {self.word_bytes}"
+            yield Conflict(("bytes_per_cycle",), text, others=(("word_bytes",),))
+        elif self.banks < self.words_per_cycle:
+            text = (
+                f"{self.bytes_per_cycle} bytes per cycle are {self.words_per_cycle} words from as many banks; there "
+                f"are {self.banks}"
+            )
+            yield Conflict(("bytes_per_cycle",), text, others=(("word_bytes",), ("banks",)))
 
 
 class ScratchpadsSpec(Spec):

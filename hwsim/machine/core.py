@@ -7,8 +7,9 @@ from collections.abc import Callable
 from hwsim.config.arch import ArchSpec
 from hwsim.machine.clock import Clock
 from hwsim.machine.dram import Dram, DramChannels, Traffic
-from hwsim.machine.memory import BITS_PER_BYTE, Port, ScratchpadData
+from hwsim.machine.memory import BITS_PER_BYTE, ScratchpadData
 from hwsim.machine.room import Room
+from hwsim.machine.scratchpad import Scratchpad, scratchpad_port
 from hwsim.machine.supply import OperandSupply
 from hwsim.machine.tracing import Tracer
 from hwsim.mapping.plan import ProductPlan
@@ -35,8 +36,8 @@ class Core:
             self._name = f"core {number} "
             self.clock, self.tracer = clock.of_core(number), tracer and tracer.of_core(self._name)
         self._channels = channels
-        pad = spec.scratchpads.weights
-        self._port = Port(self.clock, pad.bytes_per_cycle, name="weight scratchpad port", tracer=self.tracer)
+        self._pad = pad = spec.scratchpads.weights
+        self._port = scratchpad_port(WEIGHTS, pad, self.clock, self.tracer)
         self._shared = self._room(pad.capacity_bytes * BITS_PER_BYTE) if spec.mapping.layer_overlap != "none" else None
 
     def dram(self, traffic: Traffic) -> Dram:
@@ -48,12 +49,10 @@ class Core:
     ) -> OperandSupply:
         """Begin to bring a product's weights; ``traffic`` is its layer's, ``data`` the codes of a run with data."""
         return OperandSupply(
-            WEIGHTS,
+            Scratchpad(WEIGHTS, self._pad, self.clock, traffic.counts, self._port),
             self.clock,
             self.dram(traffic),
             product.weights,
-            self._port,
-            traffic.counts,
             data,
             self._shared or self._room(),
             loaded,

@@ -155,6 +155,10 @@ class Dram:
         """How many requests of all cores have been served, in all layers."""
         return self._channels.requests
 
+    def least_cycles(self, bits: int) -> int:
+        """Return how long all channels together take for a transfer, if nothing is in its way."""
+        return -(-bits // (self._channels.spec.bytes_per_cycle * BITS_PER_BYTE))
+
     def read(self, unit: str, bits: int) -> Process:
         """Return when the channels have transferred the data; ``latency_cycles`` later they are there."""
         self._traffic.counts["dram", "read_bits"] += bits

@@ -273,10 +273,6 @@ class _Machine:
         for product in plan.products:
             counts.update(array_counts(product))
             counts.update(requantizer_counts(product, self._spec))
-        if plan.step is not None:
-            for action in plan.step.weight_decoding:
-                read_bits = counts["weight_scratchpad", "read_bits"]
-                counts["weight_decoder", action] += read_bits // plan.step.weight_memory_bits
         for step in plan.after:
             counts.update(step.counts)
 
@@ -286,9 +282,11 @@ class _Machine:
             return
         stalling = units.timeline.begin("load_stall")
         for name in plan.fetched:
-            units.counts["activation_scratchpad", "write_bits"] += plan.bits[name]
             yield from units.dram.read("fetch", plan.bits[name])
         yield from units.dram.arrive("fetch")
+        for name in plan.fetched:
+            bits = plan.bits[name]
+            yield from units.activations.fill(bits, units.dram.least_cycles(bits), in_half=False)
         units.timeline.end(stalling)
 
     def _layer_data(self, plan: LayerPlan) -> LayerData | None:

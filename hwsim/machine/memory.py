@@ -38,9 +38,18 @@ class Port:
             self._tracer.slice(self._name, "pass", begin, self._free_from, {"bytes": -(-bits // BITS_PER_BYTE)})
         return self._free_from
 
-    def state(self) -> int:
-        """Return for how many cycles from now the port is taken."""
-        return max(self._free_from - self._clock.now, 0)
+    def follows(self, bits: int, arriving_cycles: int) -> int:
+        """Return the cycle in which ``bits`` that have been arriving for so many cycles have passed: now or later."""
+        now, cycles = self._clock.now, cycles_for(bits, self._bytes_per_cycle)
+        begin = max(self._free_from, now - min(arriving_cycles, cycles))
+        self._free_from = max(begin + cycles, now)
+        if self._tracer is not None:
+            self._tracer.slice(self._name, "fill", begin, self._free_from, {"bytes": -(-bits // BITS_PER_BYTE)})
+        return self._free_from
+
+    def state(self, past_cycles: int = 0) -> int:
+        """Return for how many cycles from now the port is taken, or that it has been free for up to ``past_cycles``."""
+        return max(self._free_from - self._clock.now, -past_cycles)
 
     def skip(self, cycles: int) -> None:
         """Let cycles pass in which what the port did repeated itself."""

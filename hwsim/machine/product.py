@@ -96,12 +96,10 @@ class ProductRun:
         self._units, self.plan, self._data, self._write_back = units, plan, data, write_back
         self._clock, self._timeline = units.clock, units.timeline
         self.activations = OperandSupply(
-            "activation_scratchpad",
+            units.activations,
             self._clock,
             units.dram,
             plan.activations,
-            units.activation_port,
-            units.counts,
             data.activations if data else None,
             Room("activation_scratchpad", self._clock, units.tracer),
         )
@@ -145,7 +143,7 @@ class ProductRun:
             self._output_slots.level,
             tuple(block.state(now) if block else None for block in self._blocks),
             self._current and self._current.state(now),
-            self._units.output_port.state(),
+            self._units.outputs.state(),
             self._units.link.state(),
             max(self._stream_free_from - now, 0),
         )
@@ -153,7 +151,7 @@ class ProductRun:
     def skip(self, cycles: int, ahead: tuple[int, int]) -> None:
         """Let cycles pass in which what happened repeated itself; ``ahead`` are slices more that lie ready then."""
         self._stream_free_from += cycles
-        for port in (self._units.output_port, self._units.link):
+        for port in (self._units.outputs, self._units.link):
             port.skip(cycles)
         for supply, slices in zip((self.activations, self.weights), ahead, strict=True):
             supply.skip(cycles, slices)
@@ -217,6 +215,8 @@ class ProductRun:
 
     def _pass(self, fold: Fold, timing: FoldTiming) -> Passage:
         passage = self._keep_outputs(fold, timing) if self._is_output_stationary else self._stream(fold, timing)
+        for action in self.plan.step.weight_decoding:
+            self._units.counts["weight_decoder", action] += length(fold.depth) * length(fold.out_cols)
         for phase in passage.phases:
             self._timeline.add(*phase)
         if self._units.tracer is not None:
@@ -250,8 +250,8 @@ class ProductRun:
         they reach last waits as long as they do.
         """
         now, terms = self._clock.now, length(fold.depth)
-        activations = self.activations.feed(self.plan.activations.read_bits(fold))
-        weights = self.weights.feed(self.plan.weights.read_bits(fold))
+        activations = self.activations.feed(self.plan.activation_vectors(fold))
+        weights = self.weights.feed(self.plan.weight_vectors(fold))
         computing, computed = now + timing.fill, now + timing.fill + terms
         before = ("fill", now, computing)
         if not fold.first_in_chain:
@@ -276,13 +276,13 @@ class ProductRun:
         One stream follows the other; when it begins, the second set of registers can take another stationary operand.
         """
         now, plan = self._clock.now, self.plan
-        bits = plan.weights.read_bits(fold), plan.activations.read_bits(fold)
-        stationary_bits, streaming_bits = bits if self._stationary is self.weights else bits[::-1]
+        operands = plan.weight_vectors(fold), plan.activation_vectors(fold)
+        kept, passing = operands if self._stationary is self.weights else operands[::-1]
         filled = now + timing.fill
-        stationary = self._stationary.feed(stationary_bits)
+        stationary = self._stationary.feed(kept)
         loaded = max(filled, stationary)
         begin = max(loaded, self._stream_free_from)
-        streaming = self._streaming.feed(streaming_bits, begin)
+        streaming = self._streaming.feed(passing, begin)
         streamed = begin + timing.compute
         self._stream_free_from = max(streamed, streaming)
         end = self._stream_free_from + timing.drain
@@ -313,10 +313,8 @@ class ProductRun:
 
     def _requantize(self, block: Block) -> Process:
         clock, spec = self._clock, self._units.spec.requantizer
-        bits = block.fold.outputs * self.plan.step.output_format.bits
-        self._units.counts["output_scratchpad", "write_bits"] += bits
         through_lanes = clock.now - (-block.fold.outputs // spec.lanes)
-        done = max(through_lanes, self._units.output_port.passes(bits), block.complete)
+        done = max(through_lanes, self._units.outputs.write(self.plan.output_vectors(block.fold)), block.complete)
         self._timeline.add("requantize", clock.now, done + spec.pipeline_cycles)
         if self._units.tracer is not None:
             outputs = {"outputs": block.fold.outputs}

@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable
 
 import simpy
 
-from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.dram import Dram
-from hwsim.machine.memory import Port, ScratchpadData
+from hwsim.machine.memory import ScratchpadData
 from hwsim.machine.room import Room
+from hwsim.machine.scratchpad import Scratchpad
 from hwsim.mapping.operands import OperandTiles
+from hwsim.mapping.plan import Vectors
 
 
 class OperandSupply:
@@ -21,11 +22,10 @@ class OperandSupply:
     a slice; which slice it is follows from their order.
 
     Args:
-        name: of the scratchpad, in counts: ``activation_scratchpad``.
+        scratchpad: through which the operand passes.
         clock: the machine's.
         dram: shared by all loads and write-backs.
-        port: the scratchpad's, on the side of the array.
-        counts: takes the scratchpad's actions.
+        tiles: which slices there are.
         data: the codes of a run with data.
         room: the scratchpad's space.
         loaded: is called when DRAM has been asked for the last slice and its channels have passed it.
@@ -33,19 +33,17 @@ class OperandSupply:
 
     def __init__(
         self,
-        name: str,
+        scratchpad: Scratchpad,
         clock: Clock,
         dram: Dram,
         tiles: OperandTiles,
-        port: Port,
-        counts: Counts,
         data: ScratchpadData | None,
         room: Room,
         loaded: Callable[[], None] = lambda: None,
     ) -> None:
-        self._name, self._clock, self._dram, self._tiles = name, clock, dram, tiles
+        self._scratchpad, self._name = scratchpad, scratchpad.name
+        self._clock, self._dram, self._tiles, self._data = clock, dram, tiles, data
         self.room, self._loaded = room, loaded
-        self._port, self._counts, self._data = port, counts, data
         self._arrived = simpy.Container(clock.env)
         self._slots = simpy.Container(clock.env, tiles.slots, init=tiles.slots) if tiles.slots else None
         self.position = 0
@@ -56,10 +54,9 @@ class OperandSupply:
         if self._tiles.bits(number):
             yield from self._clock.until((self._name, "tile"), self._arrived.get(1))
 
-    def feed(self, bits: int, start: int | None = None) -> int:
+    def feed(self, vectors: Vectors, start: int | None = None) -> int:
         """Return the cycle in which the port has passed a fold's operands to the array."""
-        self._counts[self._name, "read_bits"] += bits
-        return self._port.passes(bits, start)
+        return self._scratchpad.read(vectors, start)
 
     def release(self, number: int, cycle: int) -> None:
         """Free the space of a tile's slice in the cycle in which the array has read the last of it.
@@ -77,11 +74,11 @@ class OperandSupply:
     def state(self) -> tuple[Hashable, ...]:
         """Return what lies ready and how many slots are free, if there are slots, and how long the port is taken."""
         slots = (self._arrived.level, self._slots.level) if self._slots else None
-        return (slots, self._port.state())
+        return (slots, self._scratchpad.state())
 
     def skip(self, cycles: int, ahead: int) -> None:
         """Let cycles pass in which what happened repeated itself; ``ahead`` slices more lie ready after them."""
-        self._port.skip(cycles)
+        self._scratchpad.skip(cycles)
         if ahead > 0:
             self._arrived.put(ahead)
         elif ahead < 0:
@@ -110,13 +107,15 @@ class OperandSupply:
             if self._slots is not None:
                 yield from self._clock.until((self._name, "slot", bits), self._slots.get(1))
             yield from self.room.take(bits)
-            self._counts[self._name, "write_bits"] += bits
             yield from self._dram.read(self._name, bits)
             self._clock.env.process(self._arrive(number))
 
     def _arrive(self, number: int) -> Process:
         yield from self._dram.arrive(self._name)
-        self.room.arrive(self._tiles.bits(number))
+        bits = self._tiles.bits(number)
+        in_half = self._tiles.slots == 2 and not self.room.is_shared  # what layers share lies anywhere
+        yield from self._scratchpad.fill(bits, self._dram.least_cycles(bits), in_half=in_half)
+        self.room.arrive(bits)
         if self._data is not None:
             place = self._tiles.index(self._tiles.grid.place(number))
             self._data.load(place, once=self._tiles.residency == "stays")

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwsim.config.arch import ArchSpec
+from hwsim.config.arch import ArchSpec, ScratchpadSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.core import Core
 from hwsim.machine.dram import Dram, Traffic
 from hwsim.machine.memory import Port
+from hwsim.machine.scratchpad import Scratchpad, scratchpad_port
 from hwsim.machine.timeline import Timeline
 from hwsim.machine.tracing import Tracer
+from hwsim.mapping.plan import Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Units:
     """Memories and units of one core.
 
-    Each scratchpad has a port on the side of the array, and the requantizer and the vector unit work through that of
-    the output scratchpad; that of the weights goes with their supply. ``link`` is the way from the output scratchpad to
-    the activation scratchpad, through their other ports: as wide as the narrower of both.
+    The requantizer and the vector unit work on the array's side of the output scratchpad; the weights' scratchpad goes
+    with their supply. ``link`` is the way from the output scratchpad to the activation scratchpad, on their other
+    sides: as wide as the narrower of both.
     """
 
     clock: Clock
@@ -28,8 +30,8 @@ class Units:
     dram: Dram
     spec: ArchSpec
     counts: Counts
-    activation_port: Port
-    output_port: Port
+    activations: Scratchpad
+    outputs: Scratchpad
     link: Port
     tracer: Tracer | None = None
 
@@ -39,18 +41,19 @@ class Units:
         clock, tracer = core.clock, core.tracer
         pads = spec.scratchpads
 
-        def port(name: str, bytes_per_cycle: int) -> Port:
-            return Port(clock, bytes_per_cycle, name=name, tracer=tracer)
+        def scratchpad(name: str, spec: ScratchpadSpec) -> Scratchpad:
+            return Scratchpad(name, spec, clock, traffic.counts, scratchpad_port(name, spec, clock, tracer))
 
+        width = min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)
         return cls(
             clock,
             timeline,
             core.dram(traffic),
             spec,
             traffic.counts,
-            activation_port=port("activation scratchpad port", pads.activations.bytes_per_cycle),
-            output_port=port("output scratchpad port", pads.outputs.bytes_per_cycle),
-            link=port("outputs to activations", min(pads.activations.bytes_per_cycle, pads.outputs.bytes_per_cycle)),
+            activations=scratchpad("activation_scratchpad", pads.activations),
+            outputs=scratchpad("output_scratchpad", pads.outputs),
+            link=Port(clock, width, name="outputs to activations", tracer=tracer),
             tracer=tracer,
         )
 
@@ -61,11 +64,18 @@ class Units:
 
     def write_to_dram(self, bits: int) -> Process:
         """Write outputs back to DRAM."""
-        self.counts["output_scratchpad", "read_bits"] += bits
+        begin, done = self.outputs.gives(bits)
+        yield from self._wait("turn", bits, begin)
         yield from self.dram.write("write-back", bits)
+        yield from self._wait("port", bits, done)
 
     def write_to_scratchpad(self, bits: int) -> Process:
         """Move outputs to the activation scratchpad, where later layers read them."""
-        self.counts["output_scratchpad", "read_bits"] += bits
-        self.counts["activation_scratchpad", "write_bits"] += bits
-        yield from self.clock.pause(("write-back", "link", bits), self.link.passes(bits) - self.clock.now)
+        whole = Vectors(1, bits)
+        words = max(self.outputs.whole_words(whole), self.activations.whole_words(whole))
+        done = max(self.outputs.gives(bits)[1], self.activations.takes(bits), self.link.passes(words))
+        yield from self.clock.pause(("write-back", "link", bits), done - self.clock.now)
+
+    def _wait(self, what: str, bits: int, cycle: int) -> Process:
+        if cycle > self.clock.now:
+            yield from self.clock.pause(("write-back", what, bits), cycle - self.clock.now)

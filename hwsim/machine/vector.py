@@ -6,7 +6,7 @@ import simpy
 
 from hwsim.machine.clock import Process
 from hwsim.machine.units import Units
-from hwsim.mapping.plan import LayerPlan, Share
+from hwsim.mapping.plan import LayerPlan, Share, Vectors
 from hwsim.network.steps import ElementwiseStep, ProductStep
 
 
@@ -55,14 +55,15 @@ class VectorRun:
         for piece in range(self._plan.pieces):
             yield slots.get(1)
             for whole in reads:
-                bits = self._part(whole, piece)
-                self._units.counts["output_scratchpad", "write_bits"] += bits
-                yield from self._units.dram.read("vector input", bits)
-            self._clock.env.process(self._arrive(loaded, waits=bool(reads)))
+                yield from self._units.dram.read("vector input", self._part(whole, piece))
+            brought = sum(self._part(whole, piece) for whole in reads)
+            self._clock.env.process(self._arrive(loaded, brought, waits=bool(reads)))
 
-    def _arrive(self, loaded: simpy.Container, *, waits: bool) -> Process:
+    def _arrive(self, loaded: simpy.Container, bits: int, *, waits: bool) -> Process:
         if waits:
-            yield from self._units.dram.arrive("vector input")
+            dram = self._units.dram
+            yield from dram.arrive("vector input")
+            yield from self._units.outputs.fill(bits, dram.least_cycles(bits), in_half=True)
         loaded.put(1)
 
     def _work(self, piece: int) -> Process:
@@ -88,18 +89,14 @@ class VectorRun:
 
         Its look-ups follow what it does on the vector unit.
         """
-        units, counts = self._units, self._units.counts
-        written = self._part(self._plan.bits[step.output], piece)
-        counts["output_scratchpad", "read_bits"] += output_bits
-        counts["output_scratchpad", "write_bits"] += written
-        counts["activation_scratchpad", "read_bits"] += activation_bits
+        units, written = self._units, self._part(self._plan.bits[step.output], piece)
         operations, lookups = self._part(step.operations, piece), self._part(step.lookups, piece)
         begin = self._clock.now
         computed = begin - (-operations // units.spec.vector_unit.lanes)
         done = max(
             computed - (-lookups // units.spec.activation_lut.lanes),
-            units.output_port.passes(output_bits + written),
-            units.activation_port.passes(activation_bits),
+            units.outputs.read_and_write(output_bits, written),
+            units.activations.read(Vectors(1, activation_bits)),
         )
         self._timeline.add("vector", begin, done)
         if units.tracer is not None:

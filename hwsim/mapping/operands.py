@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hwsim.array.folds import Fold
 from hwsim.mapping.tiles import Place, Region, TileGrid, length
 from hwsim.network.steps import ProductStep
 
@@ -74,10 +73,6 @@ class OperandTiles(ABC):
     def index(self, place: Place) -> Any:
         """Return which codes a transfer brings, as an index of the flat input or of the weights."""
 
-    @abstractmethod
-    def read_bits(self, fold: Fold) -> int:
-        """Return how much a fold reads from the scratchpad."""
-
 
 class ActivationTiles(OperandTiles):
     """Activations: rows of the product, with all terms of their sums unless these are streamed in pieces."""
@@ -109,10 +104,6 @@ class ActivationTiles(OperandTiles):
         """Every element that the rows name; what is padding names none."""
         rows, depth = self.grid.row_tile(place.row), self.depth_tile(place.depth)
         return self.step.gather.indices(place.group, rows, depth)
-
-    def read_bits(self, fold: Fold) -> int:
-        """Padding taps are read like other elements."""
-        return length(fold.out_rows) * length(fold.depth) * self.step.activation_format.bits
 
     def _distinct(self, group: int, rows: slice, depth: slice) -> int:
         return self.step.gather.distinct(group, rows, depth) * self.step.activation_format.bits
@@ -155,10 +146,6 @@ class WeightTiles(OperandTiles):
     def index(self, place: Place) -> Any:
         """A piece of (groups, depth, out_cols)."""
         return (place.group, self.depth_tile(place.depth), self.grid.col_tile(place.col))
-
-    def read_bits(self, fold: Fold) -> int:
-        """The fold's piece."""
-        return length(fold.depth) * length(fold.out_cols) * self._width
 
     @property
     def is_cut(self) -> bool:

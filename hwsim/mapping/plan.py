@@ -8,8 +8,8 @@ from itertools import accumulate, pairwise
 from typing import Literal
 
 from hwsim.array.dataflows import rules
-from hwsim.array.folds import FoldTiming
-from hwsim.array.params import ArrayShape, GemmShape
+from hwsim.array.folds import Fold, FoldTiming
+from hwsim.array.params import ArrayShape, Dataflow, GemmShape
 from hwsim.config.arch import SplitName
 from hwsim.mapping.operands import ActivationTiles, WeightTiles
 from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, length
@@ -29,6 +29,14 @@ class Share:
     def of(self, amount: int) -> int:
         """Return the part of an amount; the parts of all cores add up to it."""
         return amount * self.stop // self.whole - amount * self.start // self.whole
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What passes the port of a scratchpad: so many vectors, each of the bits that pass side by side."""
+
+    count: int
+    bits: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +107,30 @@ class ProductPlan:
     def ends_group(self, number: int) -> bool:
         """Return whether a tile is the last of its group."""
         return (number + 1) % (self.grid.count // self.groups) == 0
+
+    def activation_vectors(self, fold: Fold) -> Vectors:
+        """Return what a fold reads: for each term those of all rows, or past stationary weights for each row its terms.
+
+        Padding taps are read like other elements.
+        """
+        rows, depth, width = length(fold.out_rows), length(fold.depth), self.step.activation_format.bits
+        if self.params.dataflow is Dataflow.WEIGHT_STATIONARY:
+            return Vectors(rows, depth * width)
+        return Vectors(depth, rows * width)
+
+    def weight_vectors(self, fold: Fold) -> Vectors:
+        """Return what a fold reads: for each term those of all columns, or past stationary activations the reverse."""
+        cols, depth, width = length(fold.out_cols), length(fold.depth), self.step.weight_memory_bits
+        if self.params.dataflow is Dataflow.INPUT_STATIONARY:
+            return Vectors(cols, depth * width)
+        return Vectors(depth, cols * width)
+
+    def output_vectors(self, fold: Fold) -> Vectors:
+        """Return what a fold's sums become: row by row, or past stationary activations column by column."""
+        rows, cols, width = length(fold.out_rows), length(fold.out_cols), self.step.output_format.bits
+        if self.params.dataflow is Dataflow.INPUT_STATIONARY:
+            return Vectors(cols, rows * width)
+        return Vectors(rows, cols * width)
 
     def output_bits(self, tile: Tile) -> int:
         """Return the size of a tile's outputs."""

@@ -97,14 +97,28 @@ def random_machine(random: np.random.Generator, more: Mapping[str, Any] = Mappin
         settings |= {"dram.channels": int(random.choice([1, 2, 3])), "dram.burst_bytes": int(random.choice([1, 16]))}
         settings |= {"dram.row_bytes": 256, "dram.row_miss_cycles": 11}
     for name in ("activations", "weights", "outputs"):
-        settings[f"scratchpads.{name}.capacity_bytes"] = int(10 ** random.uniform(1.5, 4.5))
-        settings[f"scratchpads.{name}.bytes_per_cycle"] = int(random.choice([1, 3, 8, 32]))
-        settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.7)
+        settings |= {f"scratchpads.{name}.{key}": value for key, value in random_scratchpad(random).items()}
     rows, cols = int(random.integers(2, 9)), int(random.integers(2, 9))
     array = {"rows": rows, "cols": cols, "dataflow": dataflow, "fold_overlap": fold_overlap}
     if random.random() < 0.7:
         settings |= {"cores": int(random.integers(2, 5)), "mapping.split": str(random.choice(SPLITS))}
     return machine(settings | dict(more), **array)
+
+
+def random_scratchpad(random: np.random.Generator) -> dict[str, Any]:
+    """Draw a scratchpad, often with a single port, of words and banks that fit its bandwidth."""
+    bytes_per_cycle, capacity_bytes = int(random.choice([1, 3, 8, 32])), int(10 ** random.uniform(1.5, 4.5))
+    word_bytes = random.choice([None, bytes_per_cycle, max(bytes_per_cycle // 4, 1)])
+    banks = (1 if word_bytes is None else bytes_per_cycle // word_bytes) * int(random.choice([1, 2, 3]))
+    unit = banks * (word_bytes or 1)
+    return {
+        "capacity_bytes": max(capacity_bytes // unit, 1) * unit,
+        "bytes_per_cycle": bytes_per_cycle,
+        "double_buffered": bool(random.random() < 0.7),
+        "ports": int(random.choice([1, 1, 2])),
+        "banks": banks,
+        "word_bytes": word_bytes or "null",
+    }
 
 
 def plan_chain(spec: ArchSpec, steps: Sequence[Step], inputs: int) -> tuple[LayerPlan, ...]:

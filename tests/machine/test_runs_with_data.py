@@ -32,6 +32,7 @@ from hwsim.readers.workload import Workload
 
 SEEDS = st.integers(0, 1 << 32)
 MANY = settings(max_examples=40, deadline=None)
+SCRATCHPADS = ("activations", "weights", "outputs")
 
 
 def random_workload(seed: int) -> Workload:
@@ -77,12 +78,13 @@ def random_settings(seed: int) -> dict[str, Any]:
         "dram.latency_cycles": int(random.integers(0, 60)),
         "quantization.weights.symmetric": bool(random.random() < 0.6),
     }
-    for name in ("activations", "weights", "outputs"):
+    for name in SCRATCHPADS:
         capacity = int(random.integers(60, 400)) if random.random() < 0.8 else 65536
         settings[f"scratchpads.{name}.capacity_bytes"] = capacity
         settings[f"scratchpads.{name}.bytes_per_cycle"] = int(random.integers(1, 20))
         settings[f"scratchpads.{name}.double_buffered"] = bool(random.random() < 0.6)
     settings["mapping.layer_overlap"] = str(random.choice(["none", "weights"]))
+    settings |= {f"scratchpads.{name}.ports": int(random.choice([1, 2])) for name in SCRATCHPADS}
     return settings
 
 
@@ -154,9 +156,10 @@ def test_what_the_engine_counts_is_what_the_closed_forms_say(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_double_buffering_is_never_slower_where_both_fit(seed: int) -> None:
-    keys = [f"scratchpads.{name}.double_buffered" for name in ("activations", "weights", "outputs")]
+    """With a port for each side: else what is brought ahead keeps the array from its operands."""
+    keys, ports = ([f"scratchpads.{name}.{key}" for name in SCRATCHPADS] for key in ("double_buffered", "ports"))
     load = random_workload(seed)
-    alone = random_settings(seed) | {"mapping.layer_overlap": "none"}
+    alone = random_settings(seed) | {"mapping.layer_overlap": "none"} | dict.fromkeys(ports, 2)
     double, single = (machine(alone | dict.fromkeys(keys, twice)) for twice in (True, False))
     try:
         cycles = [sum(one.total_cycles for one in run_timing(spec, load)) for spec in (double, single)]
