@@ -80,8 +80,11 @@ def print_summary(summary: SweepSummary, *, as_json: bool) -> None:
 
 
 def _print_front(workload: str, rows: Sequence[Row], most_rows: int) -> None:
-    """Print the points of one workload that no other beats, or some of them, evenly spread."""
-    by_accuracy = any(row["accuracy"] is not None for row in rows)
+    """Print the points of one workload that no other beats, or some of them, evenly spread.
+
+    They are compared in energy, and in accuracy where that differs, else in latency.
+    """
+    by_accuracy = len({row["accuracy"] for row in rows}) > 1
     benefits = [_number(row["accuracy"]) if by_accuracy else -_number(row["latency_ms"]) for row in rows]
     front = [rows[index] for index in pareto_front([_number(row["energy_pj"]) for row in rows], benefits)]
     shown = _spread(front, max(most_rows, 1))

@@ -23,7 +23,8 @@ class SweepFrames:
 
     ``points`` has the columns of ``points.csv``; ``layers``, ``energy`` and ``overflows`` those of a run's
     frames behind the column ``point``. Failed points are in ``points`` only. ``dram_bytes_per_cycle`` is the bandwidth
-    of each point's DRAM, ``pes`` the number of PEs of all its cores, by its number.
+    of each point's DRAM, ``pes`` the number of PEs of all its cores, ``batches`` how many samples its machine takes at
+    once, by its number.
     """
 
     points: pd.DataFrame
@@ -32,6 +33,7 @@ class SweepFrames:
     overflows: pd.DataFrame
     dram_bytes_per_cycle: Mapping[int, int]
     pes: Mapping[int, int]
+    batches: Mapping[int, int]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -53,6 +55,7 @@ class SweepFrames:
             overflows=_layers_frame(points, OVERFLOW_COLUMNS, LayerResult.overflow_rows),
             dram_bytes_per_cycle={stored.place.point: _bandwidth(stored) for stored in points},
             pes={stored.place.point: _pes(stored) for stored in points},
+            batches={stored.place.point: stored.result.batch for stored in points if stored.result is not None},
         )
 
     @property
@@ -64,6 +67,11 @@ class SweepFrames:
     def integers(self) -> pd.DataFrame:
         """Those of them whose array computes with integers."""
         return self.done[self.done["weight_bits"].notna()].reset_index(drop=True)
+
+    @property
+    def energy_per_inference(self) -> pd.DataFrame:
+        """``energy`` with the energy of one inference in place of a whole batch's."""
+        return self.energy.assign(energy_pj=self.energy["energy_pj"] / self.energy["point"].map(self.batches))
 
     def of_point(self, frame: pd.DataFrame, point: int) -> pd.DataFrame:
         """Return the rows of ``frame`` that belong to one point."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -18,6 +19,7 @@ from hwsim.metrics.pareto import pareto_front
 from hwsim.report.frames import SweepFrames
 from hwsim.report.plots import PLOTS, PlotOutcome, write_plots
 from hwsim.report.style import PALETTE, colours, energy_unit
+from hwsim.results.run_result import RunResult
 from hwsim.results.store import StoredPoint, SweepPoint
 
 
@@ -163,6 +165,26 @@ def test_without_labels_there_is_no_accuracy_to_plot(tmp_path) -> None:
     assert found["energy_against_latency"] is None
     assert found["overflow_over_guard_bits"] == "no point has an overflow event"
     assert found["latency_per_layer"] is None
+
+
+def test_where_every_point_is_as_accurate_energy_is_held_against_latency(tmp_path) -> None:
+    stored = points({"weight_bits": [4, 8]})
+    alike = [replace(one, result=one.result and replace(one.result, accuracy=0.5)) for one in stored]
+    found = reasons(store(tmp_path, alike))
+    assert found["energy_against_accuracy"] == "all points of a workload have the same accuracy"
+    assert found["energy_against_latency"] is None
+
+
+def test_energy_of_a_batch_is_shown_for_one_inference(tmp_path) -> None:
+    stored = points({"weight_bits": [4, 8]})
+    batched = [replace(one, result=replace(one.result, architecture=with_batch(one.result, 4))) for one in stored]
+    (one, four) = (SweepFrames.from_points(some) for some in (stored, batched))
+    assert four.energy_per_inference["energy_pj"].sum() == pytest.approx(one.energy["energy_pj"].sum() / 4)
+    assert four.done["energy_pj"].sum() == pytest.approx(one.done["energy_pj"].sum() / 4)
+
+
+def with_batch(result: RunResult, batch: int) -> dict[str, Any]:
+    return result.architecture | {"mapping": {"batch": batch}}
 
 
 def test_a_sweep_of_failures_has_no_plots_and_loses_old_ones(tmp_path) -> None:

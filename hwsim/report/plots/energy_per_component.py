@@ -46,7 +46,8 @@ def _energies(frames: SweepFrames, space: DesignSpace, workload: str, bar: str) 
     if space.bits is not None:
         points = points.sort_values(space.bits.column)
     points = points.drop_duplicates(BITS)  # two points of one design are equal
-    energy = points[["point", "workload", "weight_bits", "activation_bits", BITS]].merge(frames.energy, on="point")
+    energy = points[["point", "workload", "weight_bits", "activation_bits", BITS]]
+    energy = energy.merge(frames.energy_per_inference, on="point")
     energy = energy.assign(layer=energy["layer"].map(labels(frames.of_point(frames.layers, best["point"]))))
     keys = ["point", "workload", "weight_bits", "activation_bits", bar, "component"]
     return energy.groupby(keys, sort=False)["energy_pj"].sum().reset_index()

@@ -83,6 +83,8 @@ def _against_accuracy(frames: SweepFrames, cost: _Cost) -> Drawing:
         raise NotApplicableError("no point has an accuracy: the workloads have no labels")
     space = _space(labelled)
     cost.refuse_if_equal(space)
+    if (space.points.groupby("workload")["accuracy"].nunique() == 1).all():
+        raise NotApplicableError("all points of a workload have the same accuracy")
 
     def set_up(panel: Axes, points: pd.DataFrame) -> float:
         accuracy_axis(panel, space.points["accuracy"])
