@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hwsim.export import attention, elementwise, lstm, moves, pools, products, tables
+from hwsim.export import attention, elementwise, file_nodes, lstm, moves, pools, products, tables
 from hwsim.export.writer import Form
 from hwsim.network.operator import Operator
 
 FORMS: dict[type[Operator], Form] = {
     **attention.FORMS,
     **elementwise.FORMS,
+    **file_nodes.FORMS,
     **lstm.FORMS,
     **moves.FORMS,
     **pools.FORMS,

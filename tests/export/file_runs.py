@@ -62,7 +62,9 @@ class FileRun:
 
     def _real(self, name: str, values: np.ndarray) -> np.ndarray:
         grid = self.network.tensors[name].quantization
-        if grid is None or not self.network.holds_codes:
+        if not self.network.holds_codes:  # laid out as hwsim has them
+            return self.network.from_elements(name, values.reshape(len(values), -1)).astype(np.float32)
+        if grid is None:
             return values.astype(np.float32)
         return np.float32(grid.scale) * (values.astype(np.float32) - np.float32(grid.zero_point))
 

@@ -41,6 +41,21 @@ def test_a_tflite_network_as_qdq_has_every_code_in_onnx_runtime(name: str) -> No
     assert of_a_file(f"{name}.tflite").in_onnx_runtime() == (0, ELEMENTS[name])
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "elements"),
+    [
+        ("kws_ref_model_tf2onnx", 0, 219_396),
+        ("pretrainedResnet_quant_tf2onnx", 0, 362_940),
+        ("micro_kws_m_static_qdq", 344, 155_058),
+    ],
+)
+def test_an_onnx_network_as_qdq_has_every_code_in_onnx_runtime(name: str, wrong: int, elements: int) -> None:
+    """But for ties behind an AveragePool, whose kernel of operator set 21 adds in another order than that of 13."""
+    found = of_a_file(f"{name}.onnx").in_onnx_runtime()
+    assert found[1] == elements
+    assert found[0] <= wrong
+
+
 @pytest.mark.parametrize("name", ["catdog", "kws_ref_model", "pretrainedResnet_quant"])
 def test_as_qonnx_codes_differ_only_at_ties_of_odd_zero_points(name: str) -> None:
     """QONNX adds the zero point before it rounds half to even."""

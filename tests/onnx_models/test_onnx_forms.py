@@ -39,6 +39,21 @@ def test_windows_may_hang_over_the_far_edge(
     assert compared(path, inputs).differences == {"x": 0, "y": 0}
 
 
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("kernel", [[2, 2], [3, 2], [8, 8]])
+def test_averages_are_summed_in_the_order_of_each_versions_kernel(
+    tmp_path: Path, opset: int, kernel: list[int]
+) -> None:
+    """Scales that are no powers of two: every other order of float32 sums gives other codes."""
+    random, model = np.random.default_rng(0), ModelBuilder(opset)
+    source = model.dequantize(model.input("x", np.int8, ("n", 16, 8, 8)), model.grid(0.0371, 5, np.int8))
+    pooled = model.node("AveragePool", [source], "pooled", kernel_shape=kernel)
+    model.quantize(pooled, model.grid(0.0371 / 8, 3, np.int8), "y")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.build({"y": np.int8}))
+    assert compared(path, {"x": random_codes(random, np.int8, (20, 16, 8, 8))}).total == 0
+
+
 def test_an_average_that_counts_padding_there_is_refused(tmp_path: Path) -> None:
     model = pooled("AveragePool", (7, 7), kernel_shape=[2, 2], strides=[2, 2], count_include_pad=1)
     path = tmp_path / "model.onnx"

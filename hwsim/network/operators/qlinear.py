@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.operators.file_nodes import FileNodes
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values, in_float32
 from hwsim.network.parts import PartsKind
 from hwsim.network.tensor import Shape
@@ -235,6 +236,8 @@ class InFloat32(OnnxOperator):
     shape: Shape = ()
     body: Callable[[Sequence[Float32Array]], Float32Array] = field(default=lambda values: values[0])
     actions_once: Counts = field(default_factory=Counts)
+    written: FileNodes | None = None
+    """How the file says it, where that is known."""
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """What the file's operators make of it."""

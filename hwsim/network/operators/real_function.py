@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.network.operator import LoweringOptions, Operator
+from hwsim.network.operators.file_nodes import FileNodes
 from hwsim.network.operators.moves import Reshape, Slice, Transpose
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.operators.quantized import Operands
@@ -31,6 +32,8 @@ class RealFunction(Operator):
     shape: Shape = ()
     body: Callable[[Sequence[Float32Array]], Float32Array] = field(default=lambda values: values[0])
     actions_once: Counts = field(default_factory=Counts)
+    written: FileNodes | None = None
+    """How the file says it, where that is known."""
 
     def output_shape(self, *shapes: Shape) -> Shape:  # noqa: ARG002
         """What the reader found."""

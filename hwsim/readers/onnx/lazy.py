@@ -15,6 +15,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
 from hwsim.network.float_sums import FloatKernel
+from hwsim.network.operators.file_nodes import FileNodes, FileStep
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.operators.real_function import RealFunction
@@ -45,6 +46,8 @@ class Expression:
     counts: Counts
     pointwise: bool
     layer: str = ""
+    written: FileNodes | None = None
+    """The nodes that it is made of, once the last of them is known to be done."""
 
     @property
     def is_leaf(self) -> bool:
@@ -100,6 +103,7 @@ def apply(source: Expression, function: Callable[[Float32Array], Float32Array], 
     inner = source.body
     return replace(
         source,
+        written=None,
         body=lambda values: function(inner(values)),
         counts=_more(source.counts, {action: source.elements}),
     )
@@ -112,6 +116,7 @@ def along(
     inner = source.body
     return replace(
         source,
+        written=None,
         body=lambda values: function(inner(values)),
         shape=shape,
         counts=_more(source.counts, {}, counts),
@@ -128,6 +133,7 @@ def with_constant(
     inner = source.body
     return replace(
         source,
+        written=None,
         body=lambda values: function(inner(values), stored),
         counts=_more(source.counts, {action: source.elements}),
         pointwise=source.pointwise and constant.size == 1,
@@ -142,7 +148,8 @@ def combine(
     left, right = _aligned(first, shape, order), _aligned(second, shape, order)
     counts = _more(first.counts, {action: int(np.prod(shape))}, second.counts)
     if first.pointwise and second.pointwise and first.leaves == second.leaves:
-        return replace(first, body=lambda values: function(left(values), right(values)), counts=counts)
+        body = lambda values: function(left(values), right(values))  # noqa: E731
+        return replace(first, body=body, counts=counts, written=None)
     count = len(first.leaves)
     return Expression(
         (*first.leaves, *second.leaves),
@@ -200,10 +207,33 @@ class Reals:
         for output in node.outputs:
             found = self._lazy.get(output)
             if isinstance(found, Expression) and not found.is_leaf:
-                self._lazy[output] = replace(found, layer=node.name)
+                named = replace(found, layer=node.name, written=self._written(node))
+                self._lazy[output] = named
                 if not self._graph.holds_codes:
-                    self.compute(replace(found, layer=node.name), output, None)
+                    self.compute(named, output, None)
                     del self._lazy[output]
+
+    def _written(self, node: FileNode) -> FileNodes | None:
+        """Return the nodes up to one, from tensors of the network on; None where one of them is not kept."""
+        if node.domain or len(node.outputs) != 1:
+            return None
+        steps, sources, constants = dict[str, FileStep](), dict[str, str](), dict[str, Array]()
+        for name in filter(None, node.inputs):
+            before = self._lazy.get(name)
+            if name in self._graph.arrays:
+                constants[name] = self._graph.arrays[name]
+            elif isinstance(before, Expression) and not before.is_leaf:
+                if before.written is None:
+                    return None
+                steps |= {step.output: step for step in before.written.steps}
+                sources |= before.written.sources
+                constants |= before.written.constants
+            elif isinstance(before, Expression) or name in self._graph.live:
+                sources[name] = before.leaves[0].name if isinstance(before, Expression) else name
+            else:
+                return None
+        last = FileStep(node.kind, node.inputs, node.outputs[0], node.attributes)
+        return FileNodes((*steps.values(), last), sources, constants, last.output, self._graph.model.opset)
 
     def peek(self, name: str) -> Lazy | None:
         """Return what is known by a name, not yet computed."""
@@ -269,8 +299,13 @@ class Reals:
         label = found.layer or f"convert_{self._graph.made}"
         if not self._graph.holds_codes:
             return self._graph.emit(_real(label, found, live), live)
-        operator = InFloat32(label, names, name, names, live.stored_shape, found.body, counts)
+        written = self._unchanged(found.leaves[0]) if found.is_leaf else found.written
+        operator = InFloat32(label, names, name, names, live.stored_shape, found.body, counts, written)
         return self._graph.emit(operator, live)
+
+    def _unchanged(self, source: Live) -> FileNodes:
+        """Return no nodes: a tensor only changes its quantization."""
+        return FileNodes((), {source.name: source.name}, {}, source.name, self._graph.model.opset)
 
     def finish(self, name: str) -> Live:
         """Return an output of the graph as a tensor."""
@@ -287,7 +322,7 @@ def _real(label: str, found: Expression, live: Live) -> RealFunction:
         counts = Counts({("activation_lut", "lookup"): found.elements})
     names = tuple(one.name for one in found.leaves)
     shapes = tuple(one.stored_shape for one in found.leaves)
-    return RealFunction(label, names, live.name, shapes, live.stored_shape, found.body, counts)
+    return RealFunction(label, names, live.name, shapes, live.stored_shape, found.body, counts, found.written)
 
 
 def _fits_a_table(found: Expression) -> bool:
