@@ -56,11 +56,11 @@ def _sum(
     """Return sums, overflows per output and (weight stationary) per PE; columns repeat every ``period``."""
     safe = columns_that_cannot_overflow(params, operands)
     columns = np.flatnonzero(~safe)
-    sums = np.zeros(operands.initial.shape, np.int64)
-    per_output = np.zeros(sums.shape, np.int64)
-    sums[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
+    per_output = np.zeros(operands.initial.shape, np.int64)
     if columns.size == 0:
-        return sums, per_output, None
+        return exact_product(operands.activations, operands.weights) + operands.initial, per_output, None
+    sums = np.zeros(operands.initial.shape, np.int64)
+    sums[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
     nothing = np.zeros((0, 3), np.int64)
     run = CheckedSum(params, shape, operands, columns, columns % period)
     checked = run(np.zeros(0, np.int64), nothing, -1)
