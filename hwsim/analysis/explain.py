@@ -41,7 +41,7 @@ def explain(
 
     Raises:
         ConfigError: no such layer, output or sample.
-        UnsupportedError: the layer is no matrix product, or its sums are not requantized.
+        UnsupportedError: the layer is no matrix product, its sums are not requantized, or the code is a float32 sum's.
         CheckFailedError: the network's run computes another code.
     """
     chosen.workload.network.check_values()

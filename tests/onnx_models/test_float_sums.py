@@ -11,6 +11,7 @@ import pytest
 from onnx_files import ModelBuilder, compared, random_codes, runtime_tensors
 from processor import in_order_of_x86
 
+from hwsim.analysis.explain import explain
 from hwsim.array.batch import run_batch
 from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
@@ -281,3 +282,26 @@ def test_a_block_of_outputs_is_summed_as_within_the_whole_product(tmp_path: Path
     block = OutputBlock(0, slice(rows // 3, rows), slice(cols // 3, cols))
     part = step.float_sums.reals(Streamed(operands[block.rows], 3), block)
     assert np.array_equal(part, whole[block.rows, block.columns])
+
+
+def test_a_code_of_the_float_sum_alone_is_not_explained_by_integers(tmp_path: Path) -> None:
+    """16-bit codes meet ties often; every other code is explained."""
+    drawn = convolving(CONVOLUTIONS[3], 1, np.int16)
+    path = drawn.written(tmp_path / "model.onnx", 3.0)
+    spec, chosen = load_arch("edge16", drawn.settings), choose_samples(read_workload(path), inputs=drawn.codes)
+    compiled = compile_workload(spec, chosen.workload)
+    of_integers = [replace(one, float_sums=None) if isinstance(one, MatmulStep) else one for one in compiled.steps]
+    runs = [
+        run_integer(steps, compiled.params, compiled.codes(chosen.inputs), keep=["y"]).values["y"][0]
+        for steps in (compiled.steps, of_integers)
+    ]
+    place = int(np.flatnonzero(runs[0] != runs[1])[0])
+    (layer,) = (step.name for step in compiled.steps if isinstance(step, MatmulStep))
+    with pytest.raises(UnsupportedError) as refused:
+        explain(spec, chosen, layer, output=[place])
+    assert str(refused.value) == (
+        f"layer {layer}: output {place} is {runs[1][place]} by the integer sum, {runs[0][place]} by ONNX Runtime's "
+        "rounded float32 sum, which lies on the other side of a tie; allowed: another output"
+    )
+    same = int(np.flatnonzero(runs[0] == runs[1])[0])
+    assert explain(spec, chosen, layer, output=[same]).requantized.code == runs[0][same]
