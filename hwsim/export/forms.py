@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsim.export import attention, elementwise, file_nodes, lstm, moves, pools, products, tables
+from hwsim.export import attention, elementwise, file_nodes, lstm, moves, pools, products, qlinear, tables
 from hwsim.export.writer import Form
 from hwsim.network.operator import Operator
 
@@ -14,5 +14,6 @@ FORMS: dict[type[Operator], Form] = {
     **moves.FORMS,
     **pools.FORMS,
     **products.FORMS,
+    **qlinear.FORMS,
     **tables.FORMS,
 }

@@ -7,11 +7,12 @@ neighbouring code. hwsim computes that too, code for code, when it reads the fil
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from hwsim.export.graph import Array
+from hwsim.export.graph import Array, Attributes
 from hwsim.export.writer import OnnxWriter, coded_activations
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
@@ -21,6 +22,7 @@ from hwsim.numerics.quantization import Quantization
 EXACT_BITS = (8, 16)
 NARROW_BITS = 4
 BIAS_BITS = 32
+MICROSOFT = "com.microsoft"
 
 
 def qdq_file(network: Network, options: LoweringOptions) -> bytes:
@@ -70,6 +72,28 @@ class _QdqWriter(OnnxWriter):
             ]
             self.graph.node("Clip", [wide, *bounds], tensor)
         self.graph.node("DequantizeLinear", [tensor, *scales], self.reals(tensor))
+
+    def integer_node(self, kind: str, operands: Sequence[str], output: str, attributes: Attributes) -> None:
+        """An operator of Microsoft's: each tensor with its scale and zero point, and those of the output."""
+        self.domains = {MICROSOFT: 1}
+        inputs = [
+            part
+            for name in operands
+            for part in (self._operand_codes(name, output), *self._grid(name, self.grid(name)))
+        ]
+        scales = self._grid(output, self.grid(output))
+        self.graph.node(kind, [*inputs, *scales], output, attributes, MICROSOFT)
+        self.graph.node("DequantizeLinear", [output, *scales], self.reals(output))
+
+    def _operand_codes(self, name: str, output: str) -> str:
+        """Return a tensor's codes; a constant's with its axes in the output's order in the file."""
+        tensor, order = self.network.tensors[name], self.network.tensors[output].order
+        if tensor.data is None:
+            return name
+        codes = np.asarray(tensor.data).astype(_activation_type(self.grid(name).format))
+        if order is not None and codes.ndim == len(order):
+            codes = codes.transpose(np.argsort(order))
+        return self.graph.constant(f"{name}.codes", codes)
 
     def _grid(self, tensor: str, grid: Quantization) -> list[str]:
         zero_point = np.asarray(grid.zero_point, _activation_type(grid.format))

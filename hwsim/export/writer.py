@@ -72,6 +72,14 @@ class OnnxWriter(ABC):
     def constant_reals(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
         """Return the name of constant reals that stand for codes, with scales along an axis if there are several."""
 
+    def integer_node(self, kind: str, operands: Sequence[str], output: str, attributes: Attributes) -> None:  # noqa: ARG002
+        """Write an operator of ONNX Runtime's own on the codes of tensors.
+
+        Raises:
+            UnsupportedError: the file's tensors are no codes.
+        """
+        raise UnsupportedError(f"{kind} has no form in a file whose tensors are reals; allowed: export qdq")
+
     def put(self, source: str, tensor: str) -> None:
         """Make reals, laid out as in the file, a tensor of the network."""
         if self.network.tensors[tensor].quantization is None:

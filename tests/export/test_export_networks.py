@@ -47,6 +47,7 @@ def test_a_tflite_network_as_qdq_has_every_code_in_onnx_runtime(name: str) -> No
         ("kws_ref_model_tf2onnx", 0, 219_396),
         ("pretrainedResnet_quant_tf2onnx", 0, 362_940),
         ("micro_kws_m_static_qdq", 344, 155_058),
+        ("micro_kws_m_static_qoperator", 0, 153_618),
     ],
 )
 def test_an_onnx_network_as_qdq_has_every_code_in_onnx_runtime(name: str, wrong: int, elements: int) -> None:
@@ -110,6 +111,15 @@ def test_sixteen_bit_activations_differ_where_float32_cannot_hold_a_sum() -> Non
     """Products of 16 by 8 bits, summed: float32 has 24 bits for them."""
     wrong, elements = of_a_file("resnet8_static_wi8_ai16.tflite").in_onnx_runtime()
     assert 0 < wrong / elements < 0.06
+
+
+def test_operators_of_onnx_runtimes_own_have_no_form_as_qonnx() -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        of_a_file("micro_kws_m_static_qoperator.onnx").qonnx()
+    assert str(refused.value).splitlines()[0] == (
+        "layer qlinearaveragepool_5: QLinearAveragePool has no form in a file whose tensors are reals; "
+        "allowed: export qdq"
+    )
 
 
 def test_what_has_no_form_is_named_all_at_once() -> None:

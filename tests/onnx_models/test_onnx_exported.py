@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export.file_runs import FileRun
-from onnx_files import ModelBuilder
+from onnx_files import MICROSOFT, ModelBuilder, random_codes
 
 from hwsim.errors import UnsupportedError
 from hwsim.readers.read import read_workload
@@ -51,3 +51,18 @@ def test_a_part_whose_nodes_changed_between_versions_is_refused(tmp_path: Path) 
     with pytest.raises(UnsupportedError) as refused:
         run.qdq()
     assert str(refused.value) == "layer reducemean_6: ReduceMean in float32 has no form in an exported file"
+
+
+def test_operators_of_onnx_runtimes_own_are_written_as_such(tmp_path: Path) -> None:
+    """On codes, with a constant for each pixel; a file of QLinear operators alone."""
+    random, model = np.random.default_rng(0), ModelBuilder()
+    source = [model.input("x", np.int8, ("n", 3, 4, 4)), *model.grid(0.05, 3, np.int8)]
+    constant = [model.constant(random.integers(-128, 128, (1, 3, 4, 1)), np.int8), *model.grid(0.03, -7, np.int8)]
+    added, product = model.grid(0.07, 1, np.int8), model.grid(0.2, -2, np.int8)
+    model.node("QLinearAdd", [*source, *constant, *added], "sum", MICROSOFT)
+    model.node("QLinearMul", ["sum", *added, *source, *product], "product", MICROSOFT)
+    model.node("QLinearGlobalAveragePool", ["product", *product, *added], "y", MICROSOFT, channels_last=0)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.build({"y": np.int8}))
+    run = FileRun(read_workload(path), {"x": random_codes(random, np.int8, (20, 3, 4, 4))})
+    assert run.in_onnx_runtime() == (0, 20 * (3 * 48 + 3))
