@@ -166,12 +166,14 @@ class _Planner:
     def idle_cores(self) -> Iterator[str]:
         """Yield a line if the split that the user wants gives no product to several cores."""
         cores, split = self._spec.cores, self._spec.mapping.split
-        products = [chain.product for chain in self._chains if chain.product is not None]
-        if cores == 1 or split == "auto" or not products:
+        steps = [chain.product for chain in self._chains if chain.product is not None]
+        if cores == 1 or split == "auto" or not steps:
             return
-        if useless_split(((step, self._network.params[step.name]) for step in products), split, cores):
-            others = ", ".join(name for name in ("auto", *SPLITS) if name != split)
-            yield f"mapping.split {split} leaves every product to one of {cores} cores; allowed: {others}"
+        products = [(step, self._network.params[step.name]) for step in steps]
+        useful = [name for name in SPLITS if not useless_split(products, name, cores)]
+        if split not in useful:
+            allowed = ", ".join(("auto", *useful))
+            yield f"mapping.split {split} leaves every product to one of {cores} cores; allowed: {allowed}"
 
     def _is_brought_by(self, name: str, number: int) -> bool:
         return name not in self._makers and self._readers[name][0] == number

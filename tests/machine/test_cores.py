@@ -257,10 +257,10 @@ def refused(settings: dict[str, Any]) -> list[str]:
 
 def test_a_split_that_no_layer_allows_is_refused() -> None:
     assert refused({"cores": 2, "mapping.split": "groups"}) == [
-        "mapping.split groups leaves every product to one of 2 cores; allowed: auto, out_rows, out_cols"
+        "mapping.split groups leaves every product to one of 2 cores; allowed: auto, out_cols"
     ]
     assert refused({"cores": 2, "mapping.split": "out_rows"}) == [
-        "mapping.split out_rows leaves every product to one of 2 cores; allowed: auto, out_cols, groups"
+        "mapping.split out_rows leaves every product to one of 2 cores; allowed: auto, out_cols"
     ]
 
 
