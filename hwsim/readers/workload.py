@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,3 +44,14 @@ def workload_of_file(path: Path, build: Callable[[], Network]) -> Workload:
     except UnsupportedError as error:
         raise UnsupportedError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     return Workload(path.stem, network, None, None, None, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def refuse_operators(problems: Sequence[str], runs: Sequence[str], total: int) -> None:
+    """Refuse a file if some of its operators cannot run, and say which of all of them would.
+
+    Raises:
+        UnsupportedError: one line for each problem, and one for the kinds of those in ``runs``.
+    """
+    if problems:
+        kinds = ", ".join(sorted(set(runs))) or "none"
+        raise UnsupportedError("\n".join([*problems, f"{len(runs)} of {total} operators would run: {kinds}"]))

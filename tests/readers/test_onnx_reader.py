@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from model_files import ModelFiles
 from onnx import TensorProto, helper, numpy_helper
 
 from hwsim.compilation import compile_workload, lowering_options
@@ -20,7 +21,6 @@ from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.operators.conv2d import Conv2d
 from hwsim.readers.read import read_workload
-from hwsim.readers.workload import Workload
 
 
 def constant(name: str, values: object, dtype: type) -> onnx.TensorProto:
@@ -48,20 +48,8 @@ def conv_file(weights: np.ndarray = WEIGHTS, **attributes: object) -> bytes:
     return model([helper.make_node("QLinearConv", inputs, ["y"], **attributes)], [constant("w", weights, np.int8)])
 
 
-def written(tmp_path: Path, content: bytes) -> Path:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(content)
-    return path
-
-
-def read(tmp_path: Path, content: bytes) -> Workload:
-    return read_workload(written(tmp_path, content))
-
-
-def refusal(tmp_path: Path, content: bytes, kind: type[Exception] = ConfigError) -> list[str]:
-    with pytest.raises(kind) as refused:
-        read(tmp_path, content)
-    return str(refused.value).replace(f"{tmp_path}/", "").splitlines()
+FILES = ModelFiles("model.onnx")
+written, read, refusal = FILES.written, FILES.read, FILES.refusal
 
 
 def test_tensors_keep_their_names_and_images_lie_channels_last(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_files import ModelFiles
 from tflite_files import (
     ADD,
     DENSE_BIAS,
@@ -22,23 +23,9 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.dense import RowsDense
 from hwsim.readers.read import read_workload
 from hwsim.readers.tflite.parse import parse
-from hwsim.readers.workload import Workload
 
-
-def written(tmp_path: Path, content: bytes) -> Path:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(content)
-    return path
-
-
-def read(tmp_path: Path, content: bytes) -> Workload:
-    return read_workload(written(tmp_path, content))
-
-
-def refusal(tmp_path: Path, content: bytes, kind: type[Exception] = ConfigError) -> list[str]:
-    with pytest.raises(kind) as refused:
-        read(tmp_path, content)
-    return str(refused.value).replace(f"{tmp_path}/", "").splitlines()
+FILES = ModelFiles("model.tflite")
+written, read, refusal = FILES.written, FILES.read, FILES.refusal
 
 
 def test_tensors_are_called_by_their_number_and_keep_their_integers(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
 from hwsim.readers.onnx.patterns import with_gelus
 from hwsim.readers.onnx.site import CODE_TYPES, Site
-from hwsim.readers.workload import Workload, workload_of_file
+from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
 
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
@@ -72,10 +72,7 @@ def _build(graph: Graph, reals: Reals) -> None:
         except UnsupportedError as error:
             problems.append(str(error))
             missing.update(node.outputs)
-    if problems:
-        kinds = ", ".join(sorted(set(runs))) or "none"
-        problems.append(f"{len(runs)} of {len(graph.model.nodes)} operators would run: {kinds}")
-        raise UnsupportedError("\n".join(problems))
+    refuse_operators(problems, runs, len(graph.model.nodes))
 
 
 def _is_quantized(model: FileModel) -> bool:

@@ -24,7 +24,7 @@ from hwsim.readers.tflite.parse import parse_file
 from hwsim.readers.tflite.reals import weight_order
 from hwsim.readers.tflite.source import Source
 from hwsim.readers.tflite.types import REAL
-from hwsim.readers.workload import Workload, workload_of_file
+from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
 
 _FORMATS = {"INT4": IntFormat(4), "INT8": IntFormat(8), "INT16": IntFormat(16), "INT32": IntFormat(32)}
 
@@ -54,10 +54,7 @@ def _network(model: FileModel, name: str) -> Network:
             problems.append(str(error))
             continue
         operators += built
-    if problems:
-        kinds = ", ".join(sorted(set(runs))) or "none"
-        problems.append(f"{len(runs)} of {len(model.operators)} operators would run: {kinds}")
-        raise UnsupportedError("\n".join(problems))
+    refuse_operators(problems, runs, len(model.operators))
     for operator in operators:
         for tensor in (*operator.inputs, *operator.constants, operator.output):
             if tensor not in tensors:
