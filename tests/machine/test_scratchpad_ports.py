@@ -146,7 +146,7 @@ def pads_of(spec: ArchSpec, **keys: Any) -> ArchSpec:
     return replaced(spec, scratchpads=replaced(spec.scratchpads, **found))
 
 
-MOST_TILES = 200
+MOST_TILES = 100
 LESS = [  # more of it, less of it
     ({"ports": 2}, {"ports": 1}),
     ({"ports": 1, "banks": 2}, {"ports": 1, "banks": 1}),
@@ -168,7 +168,7 @@ def test_fewer_ports_fewer_banks_and_longer_words_make_no_layer_faster(
     with single ports, by 20 of 1,763 cycles.
     """
     compared = 0
-    for seed in range(60):
+    for seed in range(50):
         random = np.random.default_rng(seed)
         (step, inputs), spec = random_step(random), random_machine(random)
         fast = {"channels": 1, "burst_bytes": 1, "row_bytes": None, "bytes_per_cycle": 65536}
@@ -182,7 +182,7 @@ def test_fewer_ports_fewer_banks_and_longer_words_make_no_layer_faster(
             assert first.total_cycles <= second.total_cycles
             assert all(count <= second.counts[key] for key, count in first.counts.items())
             compared += 1
-    assert compared > 30
+    assert compared > 20
 
 
 def test_vector_steps_and_write_back_share_a_single_port() -> None:
