@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.network.activation_products import ActivationMatmulStep
-from hwsim.network.gather import PADDING, Gather
+from hwsim.network.gather import SampleGroups, SampleRows
 from hwsim.network.parts import Parts
 from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
 from hwsim.network.tensor import Shape
@@ -55,101 +55,6 @@ def _batched(step: Step, elements: Sequence[int], batch: int) -> Step:
         return replace(step, output_shape=shape)
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (there is no other kind of step)
     return RepeatedStep(step.name, step.inputs, step.output, shape, step, batch)
-
-
-@dataclass(frozen=True, eq=False)
-class SampleRows(Gather):
-    """The rows of ``one`` sample for each of ``samples``, whose inputs of ``elements`` follow one another."""
-
-    one: Gather
-    samples: int
-    elements_each: int
-
-    @property
-    def groups(self) -> int:  # type: ignore[override]
-        """Those of one sample."""
-        return self.one.groups
-
-    @property
-    def out_rows(self) -> int:  # type: ignore[override]
-        """Those of all samples."""
-        return self.samples * self.one.out_rows
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """Terms of each row."""
-        return self.one.depth
-
-    @property
-    def groups_are_alike(self) -> bool:
-        """As for one sample."""
-        return self.one.groups_are_alike
-
-    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
-        """Look each sample's part up and move it to where its input lies."""
-        parts = [
-            _moved(self.one.indices(group, part, depth), sample * self.elements_each)
-            for sample, part in self._parts(rows or self.all_rows)
-        ]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-    def distinct(self, group: int, rows: slice, depth: slice) -> int:
-        """Samples share nothing: add theirs up; whole samples are alike."""
-        whole = self.one.all_rows
-        parts = [part for _, part in self._parts(rows)]
-        cut = [part for part in parts if part != whole]
-        full = (len(parts) - len(cut)) * self.one.distinct(group, whole, depth) if len(cut) < len(parts) else 0
-        return full + sum(self.one.distinct(group, part, depth) for part in cut)
-
-    def _parts(self, rows: slice) -> list[tuple[int, slice]]:
-        """Return the samples that rows belong to, and each one's own rows among them."""
-        each = self.one.out_rows
-        return [
-            (sample, slice(max(rows.start - sample * each, 0), min(rows.stop - sample * each, each)))
-            for sample in range(rows.start // each, -(-rows.stop // each))
-        ]
-
-
-@dataclass(frozen=True, eq=False)
-class SampleGroups(Gather):
-    """The groups of ``one`` sample for each of ``samples``, whose inputs of ``elements`` follow one another."""
-
-    one: Gather
-    samples: int
-    elements_each: int
-
-    @property
-    def groups(self) -> int:  # type: ignore[override]
-        """Those of all samples."""
-        return self.samples * self.one.groups
-
-    @property
-    def out_rows(self) -> int:  # type: ignore[override]
-        """Rows of each group."""
-        return self.one.out_rows
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """Terms of each row."""
-        return self.one.depth
-
-    @property
-    def groups_are_alike(self) -> bool:
-        """As for one sample."""
-        return self.one.groups_are_alike
-
-    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
-        """Look the sample's group up and move it to where its input lies."""
-        sample, own = divmod(group, self.one.groups)
-        return _moved(self.one.indices(own, rows, depth), sample * self.elements_each)
-
-    def distinct(self, group: int, rows: slice, depth: slice) -> int:
-        """As many as in the sample's group."""
-        return self.one.distinct(group % self.one.groups, rows, depth)
-
-
-def _moved(numbers: IntArray, by: int) -> IntArray:
-    return np.where(numbers == PADDING, PADDING, numbers + by) if by else numbers
 
 
 @dataclass(frozen=True, eq=False)

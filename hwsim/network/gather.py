@@ -7,7 +7,7 @@ asks how many different elements a part of the table names; only runs with data 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,6 +142,108 @@ class ExplicitGather(Gather):
         """Count them."""
         found = np.unique(self.table[group, rows, depth])
         return int(np.count_nonzero(found != PADDING))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleRows(Gather):
+    """The rows of ``one`` sample (or image) for each of ``samples``, whose inputs lie ``elements_each`` apart."""
+
+    one: Gather
+    samples: int
+    elements_each: int
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Those of one sample."""
+        return self.one.groups
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Those of all samples."""
+        return self.samples * self.one.out_rows
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Terms of each row."""
+        return self.one.depth
+
+    @property
+    def groups_are_alike(self) -> bool:
+        """As for one sample."""
+        return self.one.groups_are_alike
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Look each sample's part up and move it to where its input lies."""
+        parts = [
+            _moved(self.one.indices(group, part, depth), sample * self.elements_each)
+            for sample, part in self._parts(rows or self.all_rows)
+        ]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """Samples share nothing: add theirs up; those that the rows hold whole are alike."""
+        each = self.one.out_rows
+        first, last = -(-rows.start // each), rows.stop // each  # the samples that are whole
+        if first > last:
+            return self.one.distinct(group, slice(rows.start - last * each, rows.stop - last * each), depth)
+        edges = (slice(rows.start - (first - 1) * each, each), slice(0, rows.stop - last * each))
+        cut = sum(self.one.distinct(group, edge, depth) for edge in edges if edge.start < edge.stop)
+        return cut + (last - first) * self.one.distinct(group, self.one.all_rows, depth) if last > first else cut
+
+    def distinct_each(self, group: int, pieces: Sequence[slice], depth: slice) -> list[int]:
+        """Rows in the same places of their samples name as many."""
+        each = self.one.out_rows
+        places = [(rows.start % each, rows.start % each + rows.stop - rows.start) for rows in pieces]
+        found = {place: self.distinct(group, slice(*place), depth) for place in dict.fromkeys(places)}
+        return [found[place] for place in places]
+
+    def _parts(self, rows: slice) -> Iterator[tuple[int, slice]]:
+        """Yield the samples that rows belong to, and each one's own rows among them."""
+        each = self.one.out_rows
+        for sample in range(rows.start // each, -(-rows.stop // each)):
+            yield sample, slice(max(rows.start - sample * each, 0), min(rows.stop - sample * each, each))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleGroups(Gather):
+    """The groups of ``one`` sample for each of ``samples``, whose inputs lie ``elements_each`` apart."""
+
+    one: Gather
+    samples: int
+    elements_each: int
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Those of all samples."""
+        return self.samples * self.one.groups
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Rows of each group."""
+        return self.one.out_rows
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Terms of each row."""
+        return self.one.depth
+
+    @property
+    def groups_are_alike(self) -> bool:
+        """As for one sample."""
+        return self.one.groups_are_alike
+
+    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
+        """Look the sample's group up and move it to where its input lies."""
+        sample, own = divmod(group, self.one.groups)
+        return _moved(self.one.indices(own, rows, depth), sample * self.elements_each)
+
+    def distinct(self, group: int, rows: slice, depth: slice) -> int:
+        """As many as in the sample's group."""
+        return self.one.distinct(group % self.one.groups, rows, depth)
+
+
+def _moved(numbers: IntArray, by: int) -> IntArray:
+    return np.where(numbers == PADDING, PADDING, numbers + by) if by else numbers
 
 
 def as_gather(table: IntArray | Gather) -> Gather:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwsim.counts import Counts
-from hwsim.network.batch import RepeatedStep, SampleGroups, SampleRows, batched
-from hwsim.network.gather import PADDING, ExplicitGather, RowsGather, StridedGather
+from hwsim.network.batch import RepeatedStep, batched
+from hwsim.network.gather import PADDING, ExplicitGather, Gather, RowsGather, SampleGroups, SampleRows, StridedGather
+from hwsim.network.operators.conv2d import Conv2d
 from hwsim.network.steps import ConstantStep, FunctionStep, MoveStep
 
 WINDOWS = np.array([[[PADDING, 0], [0, 1], [1, PADDING]]])  # a kernel of 2 over 2 elements, padded on both sides
@@ -32,6 +35,31 @@ def test_elements_of_any_rows_are_counted_as_they_are_listed(start: int, stop: i
         return
     listed = gather.indices(0, slice(start, stop), slice(0, 2))
     assert gather.distinct(0, slice(start, stop), slice(0, 2)) == len(set(listed.ravel().tolist()) - {PADDING})
+
+
+GATHERS: dict[str, Gather] = {  # over 24 elements
+    "convolution": Conv2d("c", ("x",), "y", "w", filters=4, kernel=(3, 2), padding="same").gather((4, 3, 2)),
+    "groups": Conv2d("c", ("x",), "y", "w", filters=4, kernel=(2, 2), groups=2).gather((4, 3, 2)),
+    "rows": RowsGather(3, 4, first=2),
+    "table": ExplicitGather(np.array([[[0, 5, PADDING]], [[23, 23, 1]]])),
+}
+
+
+@pytest.mark.parametrize("name", GATHERS)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_rows_of_samples_name_what_a_table_of_all_would(name: str, data: st.DataObject) -> None:
+    one, samples = GATHERS[name], data.draw(st.integers(1, 5))
+    gather = SampleRows(one, samples, elements_each=24)
+    for group in range(one.groups):
+        alone = one.indices(group)
+        table = np.concatenate([np.where(alone < 0, PADDING, alone + 24 * number) for number in range(samples)])
+        start = data.draw(st.integers(0, gather.out_rows - 1))
+        pieces = [slice(start, data.draw(st.integers(start + 1, gather.out_rows))), gather.all_rows]
+        named = [np.unique(table[rows][table[rows] != PADDING]).size for rows in pieces]
+        assert [gather.distinct(group, rows, gather.all_depth) for rows in pieces] == named
+        assert gather.distinct_each(group, pieces, gather.all_depth) == named
+        assert np.array_equal(gather.indices(group, pieces[0]), table[pieces[0]])
 
 
 def test_samples_with_weights_of_their_own_are_groups() -> None:

@@ -13,7 +13,8 @@ from lstm_models import LstmModel, random_lstm
 from model_builder import Graph, Operator, Tensor, options
 
 from hwsim.config.load import load_arch
-from hwsim.network.operators.conv_gather import ConvGather, ImagesGather
+from hwsim.network.gather import SampleRows
+from hwsim.network.operators.conv_gather import ConvGather
 from hwsim.network.operators.windows import axis
 from hwsim.numerics.tflite.profiles import PROFILES
 from hwsim.oracles.ask import Answer, Case, ask
@@ -136,7 +137,7 @@ def test_pixels_of_all_images_are_rows_of_one_product(tmp_path: Path) -> None:
 
 def test_windows_of_images_name_what_a_table_would() -> None:
     one = ConvGather(axis(6, 3, 2, "same"), axis(5, 2, 2, "same"), 2, 2)
-    gather = ImagesGather(one, IMAGES, 6 * 5 * 4)
+    gather = SampleRows(one, IMAGES, 6 * 5 * 4)
     table = gather.indices(1)
     assert table.shape == (IMAGES * 9, 12)
     for rows in (slice(0, 9), slice(4, 20), slice(9, 27), slice(26, 27)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.errors import ConfigError
-from hwsim.network.gather import Gather
-from hwsim.network.operators.conv_gather import ConvGather, ImagesGather
+from hwsim.network.gather import Gather, SampleRows
+from hwsim.network.operators.conv_gather import ConvGather
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.windows import Axis, axis, image
 from hwsim.network.tensor import Shape
@@ -55,7 +55,7 @@ class Conv2d(MatmulOperator):
         """Windows of each group's channels, one output pixel a row."""
         images, (height, width, channels) = self._images(input_shape)
         one = ConvGather(*self.axes(height, width), channels // self.groups, self.groups)
-        return one if images == 1 else ImagesGather(one, images, height * width * channels)
+        return one if images == 1 else SampleRows(one, images, height * width * channels)
 
     def _images(self, shape: Shape) -> tuple[int, tuple[int, int, int]]:
         """Return how many images there are, and the shape of one."""

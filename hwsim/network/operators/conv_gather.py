@@ -87,49 +87,6 @@ class ConvGather(Gather):
         return counts
 
 
-@dataclass(frozen=True)
-class ImagesGather(Gather):
-    """The same windows over several images, which lie ``elements_each`` apart: all pixels of one, then of the next."""
-
-    one: ConvGather
-    images: int
-    elements_each: int
-
-    @property
-    def groups(self) -> int:  # type: ignore[override]
-        """As of one image."""
-        return self.one.groups
-
-    @property
-    def out_rows(self) -> int:  # type: ignore[override]
-        """Output pixels of all images."""
-        return self.images * self.one.out_rows
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """As of one image."""
-        return self.one.depth
-
-    def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
-        """Those of one image, moved on by the images before."""
-        parts = []
-        for number, piece in self._pieces(rows or self.all_rows):
-            found = self.one.indices(group, piece, depth)
-            parts.append(np.where(found == PADDING, PADDING, found + number * self.elements_each))
-        return np.concatenate(parts)
-
-    def distinct(self, group: int, rows: slice, depth: slice) -> int:
-        """Images share no elements."""
-        return sum(self.one.distinct(group, piece, depth) for _, piece in self._pieces(rows))
-
-    def _pieces(self, rows: slice) -> Iterator[tuple[int, slice]]:
-        """Yield the number of each image that the rows reach into, with its own rows."""
-        each = self.one.out_rows
-        for number in range(rows.start // each, -(-rows.stop // each)):
-            first = number * each
-            yield number, slice(max(rows.start - first, 0), min(rows.stop - first, each))
-
-
 def _position(axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
     return np.asarray(output * axis.stride - axis.before + tap * axis.dilation)
 
