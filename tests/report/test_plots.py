@@ -18,6 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.metrics.pareto import pareto_front
 from hwsim.report.frames import SweepFrames
 from hwsim.report.plots import PLOTS, PlotOutcome, write_plots
+from hwsim.report.plots.latency_per_layer import cycles_label
 from hwsim.report.style import PALETTE, colours, energy_unit
 from hwsim.results.run_result import RunResult
 from hwsim.results.store import StoredPoint, SweepPoint
@@ -258,3 +259,7 @@ def test_few_values_have_the_palette_and_many_a_scale() -> None:
 )
 def test_energy_has_a_readable_unit(largest_pj, unit) -> None:
     assert energy_unit(largest_pj) == unit
+
+
+def test_cycles_of_a_batch_are_not_called_those_of_an_inference() -> None:
+    assert [cycles_label(batch) for batch in (1, 4)] == ["cycles per inference", "cycles for 4 inferences at once"]

@@ -31,12 +31,17 @@ def latency_per_layer(frames: SweepFrames) -> Drawing:
         parts = layers[workload].set_index("layer")[list(_PARTS)]
         draw_rows(panel, parts, _COLOURS, total_format="{:,.0f}", room_for=longest)
         panel.set_title(f"{workload}: {point['total_cycles']:,} cycles, {point['latency_ms']:.3g} ms")
-        panel.set_xlabel(f"cycles per inference\n{space.caption(point)}")
+        panel.set_xlabel(f"{cycles_label(frames.batches[point['point']])}\n{space.caption(point)}")
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     part_legend(figure, {_name(part): colour for part, colour in _COLOURS.items()}, "cycles", top_down=False)
     figure.suptitle(f"Latency per layer of {space.best_name}")
     return Drawing(figure, _data(layers))
+
+
+def cycles_label(batch: int) -> str:
+    """Return what cycles are counted for: the samples that the machine takes at once."""
+    return "cycles per inference" if batch == 1 else f"cycles for {batch} inferences at once"
 
 
 def _rows(layers: pd.DataFrame) -> pd.DataFrame:
