@@ -31,6 +31,7 @@ class _Cost:
 
     column: str
     name: str
+    label: str
     unit: Callable[[float], tuple[float, str]]
 
     def refuse_if_equal(self, space: DesignSpace) -> None:
@@ -42,11 +43,11 @@ class _Cost:
     def scaled(self, values: pd.Series[float]) -> tuple[float, str]:
         """Return how much of the column a unit is, and the label of an axis in it."""
         amount, sign = self.unit(values.max())
-        return amount, f"{self.name} ({sign})"
+        return amount, f"{self.label} ({sign})"
 
 
-_ENERGY = _Cost("energy_pj", "energy", energy_unit)
-_LATENCY = _Cost("latency_ms", "latency", latency_unit)
+_ENERGY = _Cost("energy_pj", "energy", "energy per inference", energy_unit)
+_LATENCY = _Cost("latency_ms", "latency", "latency", latency_unit)
 
 
 def energy_against_accuracy(frames: SweepFrames) -> Drawing:
@@ -118,7 +119,7 @@ def _drawing(
             panel.plot(line[cost.column] / amount, line[upward] / up, **(looks | {"linestyle": "none"}))
         across, upwards = front[cost.column] / amount, front[upward] / up
         panel.step(across, upwards, where="post", zorder=1.5, **_FRONT_LINE)
-        panel.set(title=workload, xlabel=f"{label.replace(' (', ' per inference (')}")
+        panel.set(title=workload, xlabel=label)
         panel.set_xlim(_limits(points[cost.column] / amount))
         _number_axis(panel, "x")
         fronts.append(front)
