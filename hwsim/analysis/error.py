@@ -11,11 +11,11 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import chunks, float_values
 from hwsim.execute.integer import run_integer
 from hwsim.metrics.tensor_error import CodeTally, FloatTally
+from hwsim.network.elementwise_steps import MoveStep
 from hwsim.network.network import Network
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.depth_groups import SUM_SUFFIX, DepthProducts
 from hwsim.network.operators.elementwise import Flatten
-from hwsim.network.steps import MoveStep
 from hwsim.quantize.fuse import fuse
 from hwsim.results.run_result import RunResult
 from hwsim.results.tensor_error import TensorError

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from hwsim.config.arch import (
-    ArchSpec,
-    ArraySpec,
-    DramSpec,
-    LutSpec,
-    RequantizerSpec,
-    ScratchpadSpec,
-    ScratchpadsSpec,
-    VectorUnitSpec,
-)
+from hwsim.config.arch import ArchSpec, ArraySpec, LutSpec, RequantizerSpec, VectorUnitSpec
 from hwsim.config.load import LoadedSweep, load_arch, load_sweep, load_workload_spec
+from hwsim.config.memories import DramSpec, ScratchpadSpec, ScratchpadsSpec
 from hwsim.config.overrides import apply_overrides
 from hwsim.config.quantization import (
     ActivationQuantizationSpec,

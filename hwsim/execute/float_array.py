@@ -11,8 +11,9 @@ from hwsim.array.float_product import FloatArray, Floats, float_product
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
 from hwsim.network.batch import batched
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.float_steps import FloatMatmulStep
-from hwsim.network.steps import ElementwiseStep, Step
+from hwsim.network.steps import Step
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray as Reals
 

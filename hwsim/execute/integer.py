@@ -14,8 +14,9 @@ from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
 from hwsim.network.activation_products import ActivationMatmulStep
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.float_sums import OutputBlock
-from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
+from hwsim.network.steps import MatmulStep, Step
 from hwsim.numerics.formats import IntArray
 
 CHUNK_ELEMENTS = 1 << 23

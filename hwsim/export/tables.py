@@ -7,11 +7,11 @@ import numpy as np
 from hwsim.errors import UnsupportedError
 from hwsim.export.graph import Array
 from hwsim.export.writer import Form, OnnxWriter
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import LutFunction
 from hwsim.network.operators.functions import TableFunction
 from hwsim.network.operators.qlinear import QLinearTable
-from hwsim.network.steps import ElementwiseStep
 from hwsim.numerics.lut import every_code
 from hwsim.numerics.onnxruntime.float32 import dequantize
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from hwsim.config.arch import DramSpec
+from hwsim.config.memories import DramSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.tracing import Detail, Tracer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsim.config.arch import ScratchpadSpec
+from hwsim.config.memories import ScratchpadSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.memory import BITS_PER_BYTE, Port, cycles_for

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwsim.config.arch import ArchSpec, ScratchpadSpec
+from hwsim.config.arch import ArchSpec
+from hwsim.config.memories import ScratchpadSpec
 from hwsim.counts import Counts
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.core import Core

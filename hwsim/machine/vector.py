@@ -7,7 +7,8 @@ import simpy
 from hwsim.machine.clock import Process
 from hwsim.machine.units import Units
 from hwsim.mapping.plan import LayerPlan, Share, Vectors
-from hwsim.network.steps import ElementwiseStep, ProductStep
+from hwsim.network.elementwise_steps import ElementwiseStep
+from hwsim.network.steps import ProductStep
 
 
 class VectorRun:

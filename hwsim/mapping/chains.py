@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hwsim.config.arch import SplitName
-from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
+from hwsim.config.mapping import SplitName
+from hwsim.network.elementwise_steps import ElementwiseStep, MoveStep
+from hwsim.network.steps import ProductStep, Step
 
 
 class Choice(NamedTuple):

@@ -13,14 +13,15 @@ from itertools import pairwise
 
 from hwsim.array.folds import tile_count
 from hwsim.array.params import ArrayShape
-from hwsim.config.arch import LayerMappingSpec, MappingSpec, SplitName
+from hwsim.config.mapping import LayerMappingSpec, MappingSpec, SplitName
 from hwsim.errors import ConfigError
 from hwsim.mapping.chains import Chain, Choice
 from hwsim.mapping.plan import ProductPlan, Share
 from hwsim.mapping.tiles import Region, fold_axes
 from hwsim.mapping.tiling import Cost, Space, TilingSearch
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.parts import common_parts
-from hwsim.network.steps import ElementwiseStep, ProductStep
+from hwsim.network.steps import ProductStep
 
 SPLITS: tuple[SplitName, ...] = ("out_rows", "out_cols", "groups")
 SEARCHED = LayerMappingSpec()

@@ -10,10 +10,11 @@ from typing import Literal
 from hwsim.array.dataflows import rules
 from hwsim.array.folds import Fold, FoldTiming
 from hwsim.array.params import ArrayShape, Dataflow, GemmShape
-from hwsim.config.arch import SplitName
+from hwsim.config.mapping import SplitName
 from hwsim.mapping.operands import ActivationTiles, WeightTiles
 from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, length
-from hwsim.network.steps import ElementwiseStep, ProductStep
+from hwsim.network.elementwise_steps import ElementwiseStep
+from hwsim.network.steps import ProductStep
 
 Memory = Literal["dram", "scratchpad"]
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hwsim.array.params import ArrayShape
-from hwsim.config.arch import ArchSpec, ScratchpadSpec
+from hwsim.config.arch import ArchSpec
+from hwsim.config.memories import ScratchpadSpec
 from hwsim.errors import ConfigError, did_you_mean
 from hwsim.mapping.chains import Chain, chain_steps, stored_names
 from hwsim.mapping.cores import SPLITS, Sharer, Sharing, even_shares, useless_split

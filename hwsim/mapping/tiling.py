@@ -17,7 +17,7 @@ from math import log
 from hwsim.array.dataflows import rules
 from hwsim.array.folds import FoldTiming, tile_count
 from hwsim.array.params import ArrayShape, Dataflow, GemmShape
-from hwsim.config.arch import LayerMappingSpec
+from hwsim.config.mapping import LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.mapping.operands import ActivationTiles, Residency, WeightTiles
 from hwsim.mapping.plan import ProductPlan

@@ -14,9 +14,10 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.network.activation_products import ActivationMatmulStep
+from hwsim.network.elementwise_steps import ElementwiseStep, MoveStep
 from hwsim.network.gather import SampleGroups, SampleRows
 from hwsim.network.parts import Parts
-from hwsim.network.steps import ElementwiseStep, MoveStep, ProductStep, Step
+from hwsim.network.steps import ProductStep, Step
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
 

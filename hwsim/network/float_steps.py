@@ -12,13 +12,14 @@ import numpy as np
 from hwsim.array.float_product import Floats
 from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
+from hwsim.network.elementwise_steps import FunctionStep, MoveStep
 from hwsim.network.gather import as_gather
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import Flatten, MaxPool2d, Rectify
 from hwsim.network.operators.matmul import MatmulOperator, activate
 from hwsim.network.parts import ELEMENTS, Parts
-from hwsim.network.steps import FunctionStep, MoveStep, ProductStep, Step
+from hwsim.network.steps import ProductStep, Step
 from hwsim.numerics.number_formats import FloatFormat
 from hwsim.numerics.tflite.scales import TfliteActivation
 

@@ -14,8 +14,9 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import CheckFailedError, ConfigError, did_you_mean
 from hwsim.execute.integer import run_integer
 from hwsim.network.activation_products import ActivationMatmulStep, bound
+from hwsim.network.elementwise_steps import LutStep
 from hwsim.network.operator import quantization_of
-from hwsim.network.steps import LutStep, MatmulStep
+from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.lut import FUNCTIONS, Lut, build_lut
 from hwsim.numerics.quantization import GridRule, Quantization, from_range

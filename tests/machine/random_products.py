@@ -17,7 +17,8 @@ from hwsim.counts import Counts
 from hwsim.machine.machine import LayerRun
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
-from hwsim.network.steps import ElementwiseStep, MatmulStep, Step
+from hwsim.network.elementwise_steps import ElementwiseStep
+from hwsim.network.steps import MatmulStep, Step
 
 SPLITS = ("auto", "auto", "out_rows", "out_cols")
 

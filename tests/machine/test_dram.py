@@ -8,8 +8,8 @@ import pytest
 import simpy
 from small_networks import conv, machine, run_data, run_timing, workload
 
-from hwsim.config.arch import DramSpec
 from hwsim.config.load import load_arch
+from hwsim.config.memories import DramSpec
 from hwsim.errors import ConfigError
 from hwsim.machine.clock import Clock, Process
 from hwsim.machine.dram import Dram, DramChannels, Traffic

@@ -12,7 +12,7 @@ from random_products import facts, random_machine, random_step
 from shapes_alone import conv, dense, plan_steps, time_steps
 from small_networks import machine
 
-from hwsim.config.arch import LayerMappingSpec
+from hwsim.config.mapping import LayerMappingSpec
 from hwsim.errors import ConfigError
 from hwsim.machine.machine import run_machine
 from hwsim.machine.product import ProductRun

@@ -19,8 +19,9 @@ from hwsim.execute.liveness import last_reads
 from hwsim.machine.machine import LayerRun, SampleData, run_machine
 from hwsim.mapping.plan import LayerPlan
 from hwsim.mapping.planner import NetworkSteps, plan_network
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.operators.elementwise import Rectify
-from hwsim.network.steps import ElementwiseStep, Step
+from hwsim.network.steps import Step
 from hwsim.quantize.fuse import fuse
 
 INT8_BITS = 8

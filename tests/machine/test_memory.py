@@ -7,7 +7,7 @@ import pytest
 import simpy
 from small_networks import conv, machine, run_data, run_shadow, workload
 
-from hwsim.config.arch import DramSpec
+from hwsim.config.memories import DramSpec
 from hwsim.errors import CheckFailedError
 from hwsim.machine import machine as whole_machine
 from hwsim.machine.clock import Clock, Process

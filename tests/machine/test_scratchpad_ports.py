@@ -11,8 +11,9 @@ from shapes_alone import plan_steps
 from small_networks import conv, dense, flatten, machine, pool, run_timing, workload
 from test_fast_forward import replaced
 
-from hwsim.config.arch import ArchSpec, ScratchpadSpec
+from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
+from hwsim.config.memories import ScratchpadSpec
 from hwsim.config.overrides import apply_overrides
 from hwsim.errors import ConfigError
 from hwsim.machine.machine import LayerRun, run_machine

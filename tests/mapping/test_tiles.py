@@ -11,7 +11,7 @@ from steps_to_plan import arrays, chain, conv, dense, spec
 from hwsim.array.dataflows import rules
 from hwsim.array.folds import Fold
 from hwsim.array.params import ArrayParams, Dataflow
-from hwsim.config.arch import LayerMappingSpec
+from hwsim.config.mapping import LayerMappingSpec
 from hwsim.mapping.classes import TileClasses
 from hwsim.mapping.plan import ProductPlan
 from hwsim.mapping.tiles import Region, Tiling, fold_axes

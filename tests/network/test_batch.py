@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hwsim.counts import Counts
 from hwsim.network.batch import RepeatedStep, batched
+from hwsim.network.elementwise_steps import ConstantStep, FunctionStep, MoveStep
 from hwsim.network.gather import PADDING, ExplicitGather, Gather, RowsGather, SampleGroups, SampleRows, StridedGather
 from hwsim.network.operators.conv2d import Conv2d
-from hwsim.network.steps import ConstantStep, FunctionStep, MoveStep
 
 WINDOWS = np.array([[[PADDING, 0], [0, 1], [1, PADDING]]])  # a kernel of 2 over 2 elements, padded on both sides
 

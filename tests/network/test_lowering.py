@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.elementwise_steps import ClampStep, LutStep, MaxStep, MoveStep
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
 from hwsim.network.operators.dense import Dense
 from hwsim.network.operators.elementwise import BatchNorm, Flatten, LutFunction, MaxPool2d, Rectify
-from hwsim.network.steps import ClampStep, LutStep, MatmulStep, MaxStep, MoveStep
+from hwsim.network.steps import MatmulStep
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lut import LutOptions

@@ -7,8 +7,8 @@ import pytest
 
 from hwsim.counts import Counts
 from hwsim.network.batch import batched
+from hwsim.network.elementwise_steps import ClampStep, FunctionStep, MaxStep
 from hwsim.network.parts import ELEMENTS, UNDIVIDED, Parts, common_parts
-from hwsim.network.steps import ClampStep, FunctionStep, MaxStep
 
 
 def test_a_pool_works_on_channels_and_a_clamp_on_elements() -> None:

@@ -14,7 +14,7 @@ from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.activation_products import ActivationMatmulStep
-from hwsim.network.steps import ElementwiseStep
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.readers.read import read_workload
 
 SAMPLES = 3

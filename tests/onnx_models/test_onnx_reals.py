@@ -15,10 +15,10 @@ from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values
+from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.operator import quantization_of
 from hwsim.network.operators.attention import StridedMatmul
 from hwsim.network.operators.elementwise import BatchNorm
-from hwsim.network.steps import ElementwiseStep
 from hwsim.quantize.fuse import fuse
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload

@@ -14,10 +14,10 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.elementwise_steps import FunctionStep
 from hwsim.network.gather import PADDING, as_gather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import SUM_BITS, MatmulOperator, activate
-from hwsim.network.steps import FunctionStep
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.fixed_point import quantize_multiplier
 from hwsim.numerics.formats import IntArray

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.counts import Counts
+from hwsim.network.elementwise_steps import FunctionStep
 from hwsim.network.gather import PADDING, as_gather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.elementwise import MaxPool2d
 from hwsim.network.operators.matmul import MatmulOperator, activate
 from hwsim.network.operators.quantized import Values
 from hwsim.network.operators.real import RECIPROCAL_ADDS, RECIPROCAL_MULTIPLICATIONS
-from hwsim.network.steps import FunctionStep, Step
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.quantization import GridRule

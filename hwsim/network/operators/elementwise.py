@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.elementwise_steps import ClampStep, LutStep, MaxStep, MoveStep
 from hwsim.network.gather import PADDING
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import activate
 from hwsim.network.operators.windows import Axis, axis, image, window_elements
-from hwsim.network.steps import ClampStep, LutStep, MaxStep, MoveStep, Step
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.lut import FUNCTIONS

@@ -9,10 +9,11 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.elementwise_steps import FunctionStep
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.parts import Parts
-from hwsim.network.steps import FunctionStep, Step
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.layer_norm import RECIPROCAL_BITS, IntegerLayerNorm, build_layer_norm

@@ -17,12 +17,13 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.elementwise_steps import ConstantStep, FunctionStep
 from hwsim.network.gather import RowsGather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
 from hwsim.network.parts import Parts
-from hwsim.network.steps import ConstantStep, FunctionStep, MatmulStep, Step
+from hwsim.network.steps import MatmulStep, Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lstm import (

@@ -10,9 +10,10 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
+from hwsim.network.elementwise_steps import MoveStep
 from hwsim.network.operator import LoweringOptions
 from hwsim.network.operators.quantized import Operands, QuantizedOperator, Values
-from hwsim.network.steps import MoveStep, Step
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.tflite.convert import pad_code, requantize
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.elementwise_steps import FunctionStep
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.parts import Parts, PartsKind, parts_along
-from hwsim.network.steps import FunctionStep, Step
+from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.onnxruntime.float32 import dequantize, quantize
 from hwsim.numerics.quantization import Quantization
