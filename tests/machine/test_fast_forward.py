@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from random_products import facts, random_machine, random_step
+from random_machines import facts, random_machine, random_step
 from shapes_alone import conv, dense, plan_steps, time_steps
 from small_networks import machine
 

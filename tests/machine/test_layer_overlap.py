@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_products import TwiceStep, facts, plan_chain, random_chain, random_machine
+from random_machines import TwiceStep, facts, plan_chain, random_chain, random_machine
 from shapes_alone import dense as product
 from small_networks import dense, machine, run_data, run_timing, workload
 

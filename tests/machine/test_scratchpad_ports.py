@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_products import random_machine, random_step
+from random_machines import random_machine, random_step
 from shapes_alone import plan_steps
 from small_networks import conv, dense, flatten, machine, pool, run_timing, workload
 from test_fast_forward import replaced

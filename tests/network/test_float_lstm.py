@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from onnx_models import run_onnx
+from onnx_operators import run_onnx
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.floating import float_values

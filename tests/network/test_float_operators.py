@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from onnx_models import run_onnx
+from onnx_operators import run_onnx
 
 from hwsim.network.operator import Operator
 from hwsim.network.operators.conv2d import Conv2d
