@@ -110,13 +110,14 @@ class ScratchpadData:
             raise CheckFailedError("the array reads operands that no transfer has brought into the scratchpad")
         return codes
 
-    @staticmethod
-    def _elements(place: Any) -> Any:
+    def _elements(self, place: Any) -> Any:
         """Return an index of elements without repetitions and padding; a slice has neither."""
         if not isinstance(place, np.ndarray):
             return place
-        found = np.unique(place)
-        return found[found != PADDING]
+        named = np.zeros(self._padded_codes.size, np.bool_)  # marking places is faster than sorting or hashing them
+        named[place] = True
+        named[PADDING] = False
+        return np.flatnonzero(named)
 
 
 class Reads:
