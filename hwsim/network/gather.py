@@ -145,8 +145,8 @@ class ExplicitGather(Gather):
 
 
 @dataclass(frozen=True, eq=False)
-class SampleRows(Gather):
-    """The rows of ``one`` sample (or image) for each of ``samples``, whose inputs lie ``elements_each`` apart."""
+class _Samples(Gather):
+    """A gather for several samples: ``one`` is each one's, whose inputs lie ``elements_each`` apart."""
 
     one: Gather
     samples: int
@@ -159,8 +159,8 @@ class SampleRows(Gather):
 
     @property
     def out_rows(self) -> int:  # type: ignore[override]
-        """Those of all samples."""
-        return self.samples * self.one.out_rows
+        """Those of one sample."""
+        return self.one.out_rows
 
     @property
     def depth(self) -> int:  # type: ignore[override]
@@ -171,6 +171,16 @@ class SampleRows(Gather):
     def groups_are_alike(self) -> bool:
         """As for one sample."""
         return self.one.groups_are_alike
+
+
+@dataclass(frozen=True, eq=False)
+class SampleRows(_Samples):
+    """The rows of ``one`` sample (or image) for each of ``samples``, whose inputs lie ``elements_each`` apart."""
+
+    @property
+    def out_rows(self) -> int:  # type: ignore[override]
+        """Those of all samples."""
+        return self.samples * self.one.out_rows
 
     def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
         """Look each sample's part up and move it to where its input lies."""
@@ -205,32 +215,13 @@ class SampleRows(Gather):
 
 
 @dataclass(frozen=True, eq=False)
-class SampleGroups(Gather):
+class SampleGroups(_Samples):
     """The groups of ``one`` sample for each of ``samples``, whose inputs lie ``elements_each`` apart."""
-
-    one: Gather
-    samples: int
-    elements_each: int
 
     @property
     def groups(self) -> int:  # type: ignore[override]
         """Those of all samples."""
         return self.samples * self.one.groups
-
-    @property
-    def out_rows(self) -> int:  # type: ignore[override]
-        """Rows of each group."""
-        return self.one.out_rows
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """Terms of each row."""
-        return self.one.depth
-
-    @property
-    def groups_are_alike(self) -> bool:
-        """As for one sample."""
-        return self.one.groups_are_alike
 
     def indices(self, group: int, rows: slice | None = None, depth: slice | None = None) -> IntArray:
         """Look the sample's group up and move it to where its input lies."""
