@@ -147,6 +147,13 @@ def test_multipliers_rounded_to_powers_of_two_afterwards_drown_the_logits_in_noi
     assert 0.005 < exact.accuracy - rounded.accuracy < 0.02
 
 
+def test_a_transformer_loses_three_points() -> None:
+    exact, calibrated_so, rounded = (measure("digits_transformer", 8, 8, kind) for kind in POWERS_OF_TWO)
+    assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
+    assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
+    assert 0.02 < exact.accuracy - rounded.accuracy < 0.05
+
+
 def test_an_lstm_whose_gates_are_all_wrong_by_one_factor_keeps_its_accuracy() -> None:
     """With one scale a gate rounded multipliers cost 9 dB and no accuracy: a sigmoid forgives 1.4 times its input."""
     exact, calibrated_so, rounded = (measure("digits_lstm", 8, 8, PER_TENSOR | kind) for kind in POWERS_OF_TWO)
