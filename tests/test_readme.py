@@ -64,7 +64,7 @@ def test_the_commands_in_the_text_work(tmp_path: Path) -> None:
         "hwsim init arch my_chip.yaml",
         "hwsim init workload my_net",
         "hwsim check edge16 digits_cnn --engines",
-        "hwsim run datacenter64 resnet50",
+        "hwsim run edge16 resnet50",
         "hwsim run edge16 digits_lstm",
         "hwsim export qdq edge16 digits_cnn model.onnx",
         "hwsim explain edge16 digits_cnn --layer conv2 --output 1,2,5",

@@ -37,7 +37,7 @@ class WeightSupplies:
         self._made = self._started = 0
         self._is_loading = False
         self._waiting: deque[OperandSupply] = deque()
-        if ahead and layers and not layers[0].products:
+        if ahead and layers and core >= len(layers[0].products):
             self._go_on()
 
     def start(self) -> OperandSupply:

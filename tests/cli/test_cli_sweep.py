@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -162,7 +163,15 @@ def test_a_sweep_without_a_name_goes_to_a_folder_of_its_files_name(hwsim: Hwsim,
     assert hwsim("sweep", "up.yaml", "--dry-run", "--json").json["folder"] == str(Path("results/_.._up"))
 
 
-def test_ctrl_c_keeps_what_is_stored_and_the_same_command_resumes(here: Path) -> None:
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Children listen to Ctrl-C, also where the tests run in the background of a shell and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_what_is_stored_and_the_same_command_resumes(here: Path, hears_ctrl_c: None) -> None:
     (here / "long.yaml").write_text(LONG_SWEEP)
     command = [*COMMAND, "sweep", "long.yaml", "--no-plots", "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
