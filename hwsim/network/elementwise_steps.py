@@ -183,14 +183,8 @@ class FunctionStep(ElementwiseStep):
 
 
 @dataclass(frozen=True, eq=False)
-class ConstantStep(ElementwiseStep):
-    """Codes (elements,) that depend on no input: they are only written."""
-
-    codes: IntArray
-
-    def compute(self, *codes: IntArray) -> IntArray:  # noqa: ARG002
-        """Return them for one sample; those of all samples are the same."""
-        return self.codes[np.newaxis]
+class FreeStep(ElementwiseStep):
+    """A step that no unit works for."""
 
     @property
     def operations(self) -> int:
@@ -209,24 +203,20 @@ class ConstantStep(ElementwiseStep):
 
 
 @dataclass(frozen=True, eq=False)
-class MoveStep(ElementwiseStep):
+class ConstantStep(FreeStep):
+    """Codes (elements,) that depend on no input: they are only written."""
+
+    codes: IntArray
+
+    def compute(self, *codes: IntArray) -> IntArray:  # noqa: ARG002
+        """Return them for one sample; those of all samples are the same."""
+        return self.codes[np.newaxis]
+
+
+@dataclass(frozen=True, eq=False)
+class MoveStep(FreeStep):
     """A new shape for the same row of values: costs nothing."""
 
     def compute(self, *codes: IntArray) -> IntArray:
         """Return the codes as they are."""
         return codes[0]
-
-    @property
-    def operations(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def counts(self) -> Counts:
-        """None."""
-        return Counts()
-
-    @property
-    def parts(self) -> Parts:
-        """Each element by itself."""
-        return ELEMENTS

@@ -17,7 +17,7 @@ from hwsim.numerics.onnxruntime import functions
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.readers.onnx.graph import Graph, Live, plain
 from hwsim.readers.onnx.lazy import Reals
-from hwsim.readers.onnx.lstm import input_rows
+from hwsim.readers.onnx.lstm import foreign_settings, input_rows
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
@@ -157,12 +157,7 @@ def gru(site: Site, reals: Reals) -> None:  # noqa: ARG001
 
 
 def _check(site: Site) -> None:
-    attributes = site.node.attributes
-    problems = []
-    if attributes.get("direction", "forward") != "forward":
-        problems.append("another direction than forward")
-    if any(name in attributes for name in ("activations", "activation_alpha", "activation_beta", "clip")):
-        problems.append("other activations than its own, or clip")
+    problems = foreign_settings(site)
     if site.integer("layout", 0):
         problems.append("layout")
     if site.has(4) or (site.has(5) and not (site.is_constant(5) and not np.any(site.array(5)))):

@@ -53,13 +53,19 @@ def lstm(site: Site, reals: Reals) -> None:  # noqa: ARG001
     graph.emit(Reshape(f"{layer}_shape", *ends, shape), Live(site.output, shape, plain(shape), None))
 
 
-def _check(site: Site) -> None:
+def foreign_settings(site: Site) -> list[str]:
+    """Return what a recurrent operator asks for that none of its kind has here."""
     attributes = site.node.attributes
     problems = []
     if attributes.get("direction", "forward") != "forward":
         problems.append("another direction than forward")
     if any(name in attributes for name in ("activations", "activation_alpha", "activation_beta", "clip")):
         problems.append("other activations than its own, or clip")
+    return problems
+
+
+def _check(site: Site) -> None:
+    problems = foreign_settings(site)
     if site.integer("layout", 0) or site.integer("input_forget", 0):
         problems.append("layout or input_forget")
     if site.has(4) or site.has(7) or any(site.has(place) and not _is_zero(site, place) for place in (5, 6)):
