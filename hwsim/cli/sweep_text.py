@@ -131,7 +131,7 @@ def _cells(row: Row, keys: Iterable[str], picojoules: float) -> list[str]:
         significant(_number(row["sqnr_db"])),
         significant(_number(row["latency_ms"])),
         significant(_number(row["energy_pj"]) / picojoules),
-        f"{row['overflow_events']:,}",
+        NOTHING if row["overflow_events"] is None else f"{row['overflow_events']:,}",
     ]
 
 

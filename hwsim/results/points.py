@@ -25,11 +25,16 @@ OUTCOME_COLUMNS = (
     "sqnr_db",
     "total_cycles",
     "latency_ms",
+    "inferences_per_s",
     "energy_pj",
     "overflow_events",
     "status",
     "error",
 )
+"""As ``RunResult`` explains them: cycles and latency are a whole batch's, energy is one inference's.
+
+``overflow_events`` is empty where a workload has no values that could overflow.
+"""
 
 Cell = str | int | float | None
 
@@ -65,12 +70,15 @@ def _outcome(stored: StoredPoint) -> dict[str, Cell]:
     figures: dict[str, Any] = {}
     if stored.result is not None:
         result = stored.result
+        totals = result.totals
         named = {
             "accuracy": result.accuracy,
             "float_accuracy": result.float_accuracy,
             "sqnr_db": result.sqnr_db,
+            "inferences_per_s": totals["inferences_per_second"],
+            "overflow_events": totals["overflow_events"] if result.samples else None,
         }
-        figures = result.totals | named
+        figures = totals | named
     figures |= {"status": stored.status, "error": stored.error}
     return {name: figures.get(name) for name in OUTCOME_COLUMNS}
 

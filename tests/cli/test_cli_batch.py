@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 from command_line import TINY_SWEEP, Hwsim
 
 NET = "schema_version: 1\nname: net\ninput_shape: [20]\nlayers: [{name: fc, type: dense, units: 5}]\n"
@@ -34,6 +35,8 @@ def test_a_batch_can_be_swept(hwsim: Hwsim, here: Path) -> None:
     assert [row["mapping.batch"] for row in rows] == ["1", "2", "3", "8"]
     assert rows[3]["error"] == "mapping.batch 8: 4 samples; allowed: a batch of them or more"
     assert len({row["accuracy"] for row in rows[:3]}) == 1
+    for batch, row in enumerate(rows[:3], start=1):  # edge16 runs at 500 MHz
+        assert float(row["inferences_per_s"]) == pytest.approx(batch * 500e6 / int(row["total_cycles"]))
     energies = [float(row["energy_pj"]) for row in rows[:3]]
     assert energies == sorted(energies, reverse=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,11 @@ def test_a_sweep_runs_over_shapes(hwsim: Hwsim, net: str, here: Path) -> None:
     )
     outcome = hwsim("sweep", "sweep.yaml", "--out", "out", "--jobs", "1")
     assert outcome.code == 0
-    points = (here / "out" / "points.csv").read_text().splitlines()
-    assert [line.split(",")[-2] for line in points[1:]] == ["ok", "ok"]
+    with (here / "out" / "points.csv").open() as file:
+        points = list(csv.DictReader(file))
+    assert [point["status"] for point in points] == ["ok", "ok"]
+    assert {(point["accuracy"], point["overflow_events"]) for point in points} == {("", "")}
+    assert "overflow events" not in outcome.out
 
 
 def test_random_values_make_a_run_of_it(hwsim: Hwsim, net: str, here: Path) -> None:

@@ -123,6 +123,26 @@ def test_overflow_over_guard_bits_keeps_zeros(plots, frames) -> None:
     assert (data["overflow_events"] == 0).any()
 
 
+def test_workloads_without_values_have_no_overflows_to_plot(tmp_path) -> None:
+    stored = points({"guard_bits": [0, 4]})
+    shapes = [one.place.workload == "digits_cnn" for one in stored]
+    mixed = [without_values(one) if bare else one for one, bare in zip(stored, shapes, strict=True)]
+    folder = store(tmp_path, mixed)
+    assert SweepFrames.load(folder).done["overflow_events"].isna().tolist() == shapes
+    outcomes = {one.name: one for one in write_plots(folder)}
+    for name in ("overflow_over_guard_bits", "overflow_map"):
+        assert set(data_of(outcomes, name)["workload"]) == {"digits_mlp"}
+    assert data_of(outcomes, "overflow_over_guard_bits")["overflow_events"].dtype == int
+    assert set(data_of(outcomes, "energy_per_component")["workload"]) == {"digits_mlp", "digits_cnn"}
+
+
+def without_values(stored: StoredPoint) -> StoredPoint:
+    assert stored.result is not None
+    layers = [replace(layer, overflow_events=0, pe_overflows=()) for layer in stored.result.layer_results]
+    timed = replace(stored.result, samples=0, engine="timing", accuracy=None, layer_results=tuple(layers))
+    return replace(stored, result=timed)
+
+
 def test_the_overflow_map_has_every_pe_and_the_accumulators_under_the_array(plots, frames) -> None:
     data = data_of(plots, "overflow_map")
     for workload, rows in data.groupby("workload"):

@@ -14,7 +14,8 @@ from hwsim.report.style import panels
 
 def overflow_over_guard_bits(frames: SweepFrames) -> Drawing:
     """One panel per workload, one line per design; the scale is logarithmic above 1 and shows 0 as 0."""
-    space = DesignSpace.of(frames.integers)
+    points = frames.integers
+    space = DesignSpace.of(points[points["overflow_events"].notna()].astype({"overflow_events": int}))
     if "guard_bits" not in space.keys:
         raise NotApplicableError("all points have the same guard bits")
     if not (space.points["overflow_events"] > 0).any():
