@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from math import prod
 
 import numpy as np
 
 from hwsim.errors import ConfigError
+from hwsim.network.tensor import Shape
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
-MOST_ELEMENTS = 1 << 16
+MOST_ELEMENTS = 1 << 20
 TYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64, 3: np.int8, 2: np.uint8}
+Rule = Callable[[Site, Sequence[Array]], Array]
 
 
-def fold(site: Site) -> bool:
-    """Evaluate a node of constants; return False where it is none, or no operator for shapes.
+def fold(site: Site, reals: Reals) -> bool:
+    """Evaluate a node of constants; return False where it is none, or no operator that is known here.
 
     Raises:
         ConfigError: its inputs do not go together.
@@ -23,8 +28,9 @@ def fold(site: Site) -> bool:
     node = site.node
     if node.domain:
         return False
-    if node.kind == "Shape" and site.has(0) and node.inputs[0] in site.graph.live:
-        site.graph.arrays[site.output] = _shape(site)
+    shape = _shape_of(site, reals) if node.kind in OF_SHAPES and node.inputs else None
+    if shape is not None:
+        site.graph.arrays[site.output] = OF_SHAPES[node.kind](site, shape)
         return True
     rule = RULES.get(node.kind)
     if rule is None or not node.inputs or not all(name in site.graph.arrays for name in node.inputs if name):
@@ -40,8 +46,15 @@ def fold(site: Site) -> bool:
     return True
 
 
-def _shape(site: Site) -> Array:
-    shape = site.graph.live[site.input(0)].shape
+def _shape_of(site: Site, reals: Reals) -> Shape | None:
+    """Return the shape of the first input, be it a constant, codes or reals; None where it is not there."""
+    name = site.input(0)
+    found = site.graph.arrays.get(name)
+    known = found if found is not None else site.graph.live.get(name) or reals.peek(name)
+    return None if known is None else tuple(known.shape)
+
+
+def _shape(site: Site, shape: Shape) -> Array:
     return np.asarray(shape[site.integer("start", 0) : site.integer("end", len(shape))], np.int64)
 
 
@@ -89,6 +102,49 @@ def _reshape(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
     return inputs[0].reshape([inputs[0].shape[axis] if size == 0 else size for axis, size in enumerate(sizes)])
 
 
+def _filled(site: Site, inputs: Sequence[Array]) -> Array:
+    value = np.asarray(site.node.attributes.get("value", np.zeros(1, np.float32))).reshape(-1)[0]
+    return np.full(_sizes(inputs[0]), value)
+
+
+def _sizes(wanted: Array) -> Shape:
+    sizes = tuple(int(size) for size in wanted.reshape(-1))
+    if prod(sizes) > MOST_ELEMENTS:
+        raise ValueError("too many elements")
+    return sizes
+
+
+def _expand(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
+    shape = np.broadcast_shapes(inputs[0].shape, tuple(int(size) for size in inputs[1].reshape(-1)))
+    return np.broadcast_to(inputs[0], _sizes(np.asarray(shape, np.int64)))
+
+
+def _tile(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
+    _sizes(np.multiply(inputs[0].shape, inputs[1]))
+    return np.tile(inputs[0], [int(count) for count in inputs[1]])
+
+
+def _range(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
+    start, limit, step = (one.reshape(-1)[0] for one in inputs)
+    if abs(float(limit) - float(start)) > MOST_ELEMENTS * abs(float(step)):
+        raise ValueError("too many elements")
+    return np.arange(start, limit, step, dtype=inputs[0].dtype)
+
+
+def _triangle(site: Site, inputs: Sequence[Array]) -> Array:
+    cut = np.triu if site.integer("upper", 1) else np.tril
+    return cut(inputs[0], int(inputs[1].reshape(-1)[0]) if len(inputs) > 1 else 0)
+
+
+def _pairs(function: Callable[..., Array]) -> Rule:
+    """Return the rule of a function of two tensors, or of more, one after the other."""
+    return lambda _, inputs: reduce(function, _bounded(inputs))
+
+
+def _single(function: Callable[[Array], Array]) -> Rule:
+    return lambda _, inputs: function(inputs[0])
+
+
 def _divide(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
     first, second = _bounded(inputs)
     if first.dtype.kind in "iu":
@@ -102,20 +158,47 @@ def _bounded(inputs: Sequence[Array]) -> Sequence[Array]:
     return inputs
 
 
-Rule = Callable[[Site, Sequence[Array]], Array]
+OF_SHAPES: dict[str, Callable[[Site, Shape], Array]] = {
+    "Shape": _shape,
+    "Size": lambda _, shape: np.asarray(prod(shape), np.int64),
+}
 KEEPS_SIZE = ("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 RULES: dict[str, Rule] = {
-    "Add": lambda _, inputs: np.add(*_bounded(inputs)),
+    "Abs": _single(np.abs),
+    "Add": _pairs(np.add),
+    "And": _pairs(np.logical_and),
     "Cast": _cast,
+    "Ceil": _single(np.ceil),
     "Concat": lambda site, inputs: np.concatenate(inputs, axis=site.integer("axis", 0)),
+    "ConstantOfShape": _filled,
     "Div": _divide,
+    "Equal": _pairs(np.equal),
+    "Expand": _expand,
+    "Floor": _single(np.floor),
     "Gather": _gather,
-    "Identity": lambda _, inputs: inputs[0],
-    "Mul": lambda _, inputs: np.multiply(*_bounded(inputs)),
+    "Greater": _pairs(np.greater),
+    "GreaterOrEqual": _pairs(np.greater_equal),
+    "Identity": _single(lambda values: values),
+    "Less": _pairs(np.less),
+    "LessOrEqual": _pairs(np.less_equal),
+    "Max": _pairs(np.maximum),
+    "Min": _pairs(np.minimum),
+    "Mod": lambda site, inputs: (np.fmod if site.integer("fmod", 0) else np.mod)(*_bounded(inputs)),
+    "Mul": _pairs(np.multiply),
+    "Neg": _single(np.negative),
+    "Not": _single(np.logical_not),
+    "Or": _pairs(np.logical_or),
+    "Pow": lambda _, inputs: np.power(*_bounded(inputs)).astype(inputs[0].dtype),
+    "Range": _range,
+    "Reciprocal": _single(np.reciprocal),
     "Reshape": _reshape,
     "Slice": _slice,
+    "Sqrt": _single(np.sqrt),
     "Squeeze": _squeeze,
-    "Sub": lambda _, inputs: np.subtract(*_bounded(inputs)),
+    "Sub": _pairs(np.subtract),
+    "Tile": _tile,
     "Transpose": _transpose,
+    "Trilu": _triangle,
     "Unsqueeze": _unsqueeze,
+    "Where": lambda _, inputs: np.where(*_bounded(inputs)),
 }

@@ -10,7 +10,7 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
 from hwsim.readers.onnx import dynamic, moves, qdq, qlinear, qonnx, real
-from hwsim.readers.onnx.fold import fold
+from hwsim.readers.onnx.fold import OF_SHAPES, RULES, fold
 from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
@@ -95,6 +95,12 @@ def _domain(node: FileNode) -> str:
 
 
 def _is_known(site: Site) -> bool:
+    """Tell whether an operator runs, or computes constants; nothing can be said of one whose inputs are missing."""
+    of_constants = site.node.kind in RULES or site.node.kind in OF_SHAPES
+    return _runs(site) or (of_constants and not site.node.domain)
+
+
+def _runs(site: Site) -> bool:
     kind, domain = site.node.kind, _domain(site.node)
     if not site.graph.holds_codes and not domain and kind in real.BUILDERS:
         return True
@@ -105,13 +111,13 @@ def _is_known(site: Site) -> bool:
 
 def _add(site: Site, reals: Reals) -> None:
     kind, domain = site.node.kind, _domain(site.node)
-    if fold(site):
+    if fold(site, reals):
         return
     if (domain, kind) in qlinear.BUILDERS:
         qlinear.BUILDERS[domain, kind](site)
     elif _is_qonnx(site.node):
         qonnx.BUILDERS[kind](site, reals)
-    elif domain or not _is_known(site):
+    elif domain or not _runs(site):
         raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
     elif kind in real.BUILDERS and not site.graph.holds_codes:
         real.BUILDERS[kind](site, reals)
