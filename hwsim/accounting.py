@@ -99,6 +99,8 @@ def _layer_result(one: LayerRun, spec: ArchSpec, account: Account, overflow: Pro
         accumulator_bits=accumulator_bits(spec),
         dram_row_hits=one.dram_row_hits,
         dram_row_misses=one.dram_row_misses,
+        cores=len(one.plan.shares),
+        split=one.plan.split,
         energy=tuple(energy),
         pe_overflows=sparse_overflows(overflow.per_pe) if overflow else (),
     )

@@ -10,7 +10,7 @@ from hwsim.accounting import accumulator_bits
 from hwsim.check import EngineAgreement
 from hwsim.cli.against import Against
 from hwsim.cli.output import Column, print_facts, print_json, print_lines, print_table
-from hwsim.cli.run_text import cores_text, product_text
+from hwsim.cli.run_text import cores_text, product_text, sharing_column, sharing_text
 from hwsim.cli.wording import NOTHING, counted, frequency
 from hwsim.config.arch import ArchSpec
 from hwsim.energy.actions import Actions
@@ -50,16 +50,18 @@ def print_checked(checked: Checked) -> None:
     """Print one ``ok`` line for each thing, and a table of the layers."""
     print_facts((f"ok  {name}", text) for name, text in _facts(checked))
     if checked.layers:
+        sharing = sharing_column(checked.spec.cores)
         print_lines("")
         print_table(
             [
                 Column("layer", numeric=False),
                 Column("out_rows × depth × out_cols", numeric=False, optional=True),
+                *sharing,
                 *map(Column, ("folds", "array cycles", "cycles", "accumulator bits that suffice")),
                 Column("activations", numeric=False, optional=True),
                 Column("weights", numeric=False, optional=True),
             ],
-            _layer_rows(checked.layers),
+            _layer_rows(checked.layers, with_sharing=bool(sharing)),
         )
         if wide := _too_wide(checked):
             print_lines("", wide)
@@ -160,9 +162,16 @@ def _engines_text(engines: EngineAgreement, samples: int) -> str:
     )
 
 
-def _layer_rows(layers: Sequence[LayerFit]) -> list[list[str]]:
+def _layer_rows(layers: Sequence[LayerFit], *, with_sharing: bool) -> list[list[str]]:
     together = rows_of([layer.plan.name for layer in layers], [_product_text(layer.plan) for layer in layers])
-    return [_layer_row(one.label, [layers[place] for place in one.layers]) for one in together]
+    members = [(one.label, [layers[place] for place in one.layers]) for one in together]
+    return [[label, *_place_cells(ones, with_sharing=with_sharing), *_fit_cells(ones)] for label, ones in members]
+
+
+def _place_cells(layers: Sequence[LayerFit], *, with_sharing: bool) -> list[str]:
+    plans = [layer.plan for layer in layers]
+    shared = [sharing_text((len(plan.shares), plan.split) for plan in plans)] if with_sharing else []
+    return [_product_text(plans[0]), *shared]
 
 
 def _product_text(plan: LayerPlan) -> str:
@@ -172,16 +181,14 @@ def _product_text(plan: LayerPlan) -> str:
     return product_text(shape.out_rows, shape.depth, shape.out_cols, plan.step.groups)
 
 
-def _layer_row(label: str, layers: Sequence[LayerFit]) -> list[str]:
-    """Return the row of one layer, or of all time steps of one: sums, and the most bits that any of them needs."""
-    plan, total_cycles = layers[0].plan, f"{sum(layer.total_cycles for layer in layers):,}"
+def _fit_cells(layers: Sequence[LayerFit]) -> list[str]:
+    """Return the figures of one layer, or of all time steps of one: sums, and the most bits that any of them needs."""
+    total_cycles = f"{sum(layer.total_cycles for layer in layers):,}"
     products = [layer.plan for layer in layers if layer.plan.products]
     if not products:
-        return [label, NOTHING, "0", "0", total_cycles, NOTHING, NOTHING, NOTHING]
+        return ["0", "0", total_cycles, NOTHING, NOTHING, NOTHING]
     needed = [layer.accumulator_bits_needed for layer in layers if layer.accumulator_bits_needed is not None]
     return [
-        label,
-        _product_text(plan),
         f"{sum(product.fold_count for product in products):,}",
         f"{sum(product.array_cycles for product in products):,}",
         total_cycles,

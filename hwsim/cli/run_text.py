@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,17 @@ def cores_text(cores: int) -> str:
     return "" if cores == 1 else f"{cores} cores of "
 
 
+def sharing_column(cores: int) -> list[Column]:
+    """Return the column of ``sharing_text`` if the machine has several cores."""
+    return [Column("cores", numeric=False, optional=True)] if cores > 1 else []
+
+
+def sharing_text(shared: Iterable[tuple[int, str | None]]) -> str:
+    """Return how many cores worked on layers and how they split them: ``2 × out_rows``, or each way there was."""
+    ways = (str(cores) if split is None else f"{cores} × {split}" for cores, split in shared)
+    return " or ".join(dict.fromkeys(ways))
+
+
 def _headline(result: RunResult) -> str:
     ran = f"{result.workload} on {result.architecture['name']}"
     samples = counted(result.samples, "sample") if result.samples else "time, traffic and energy of shapes alone"
@@ -63,18 +74,21 @@ def _headline(result: RunResult) -> str:
 def _print_layers(result: RunResult) -> None:
     layers = result.layer_results
     picojoules, unit = energy_unit(layer.energy_pj for layer in layers)
+    sharing = sharing_column(result.architecture.get("cores", 1))
     columns = [
         Column("layer", numeric=False),
         Column("out_rows × depth × out_cols", numeric=False, optional=True),
+        *sharing,
         *map(Column, ("MACs", "cycles")),
         Column("utilization", optional=True),
         *map(Column, (f"energy {unit}", "overflow events")),
     ]
 
-    def row(name: str, product: str, figures: dict[str, Any]) -> list[str]:
+    def row(name: str, product: str, shared: str, figures: dict[str, Any]) -> list[str]:
         return [
             name,
             product,
+            *([shared] * len(sharing)),
             f"{figures['macs']:,}",
             f"{figures['total_cycles']:,}",
             percent(figures["utilization"]),
@@ -83,15 +97,17 @@ def _print_layers(result: RunResult) -> None:
         ]
 
     together = rows_of([layer.layer for layer in layers], [_product(layer) for layer in layers])
-    rows = [
-        row(one.label, _product(layers[one.layers[0]]), result.sums([layers[place] for place in one.layers]))
-        for one in together
-    ]
-    print_table(columns, rows, row("total", "", result.sums(layers)))
+    members = [(one.label, [layers[place] for place in one.layers]) for one in together]
+    rows = [row(label, _product(ones[0]), _sharing(ones), result.sums(ones)) for label, ones in members]
+    print_table(columns, rows, row("total", "", "", result.sums(layers)))
 
 
 def _product(layer: LayerResult) -> str:
     return product_text(layer.out_rows, layer.depth, layer.out_cols, layer.groups)
+
+
+def _sharing(layers: Sequence[LayerResult]) -> str:
+    return sharing_text((layer.cores, layer.split) for layer in layers)
 
 
 def _facts(result: RunResult) -> Iterator[tuple[str, str]]:

@@ -40,11 +40,15 @@ def sparse_overflows(events_per_pe: NDArray[np.int64]) -> tuple[PeOverflow, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerResult:
-    """One layer: cycles, MACs and energy per inference, overflow events summed over the samples.
+    """One layer: cycles, MACs and energy of a run of the machine, overflow events summed over all samples.
+
+    A run of the machine is one inference, or a whole batch with ``mapping.batch``.
 
     The matrix product is out_rows × depth × out_cols for each of ``groups``; a layer without one has 0 MACs.
     ``array_cycles`` is the time of the array alone with all operands at hand. ``dram_row_misses`` are rows of DRAM that
     were opened, ``dram_row_hits`` bursts that found theirs open; 0 where the architecture has no ``dram.row_bytes``.
+    ``cores`` is how many cores worked on the layer, ``split`` along what they shared its product (``out_rows``,
+    ``out_cols`` or ``groups``); None on one core, and for a layer without a product.
     """
 
     layer: str
@@ -71,6 +75,8 @@ class LayerResult:
     accumulator_bits: int
     dram_row_hits: int = 0
     dram_row_misses: int = 0
+    cores: int = 1
+    split: str | None = None
     energy: tuple[EnergyEntry, ...] = ()
     pe_overflows: tuple[PeOverflow, ...] = ()
 

@@ -88,6 +88,13 @@ def test_json_is_what_comes_back() -> None:
     assert RunResult.from_json_dict(json.loads(text)) == result
 
 
+def test_results_stored_before_layers_named_their_cores_are_still_read() -> None:
+    stored = small_result().to_json_dict()
+    for one in stored["layers"]:
+        del one["cores"], one["split"]
+    assert RunResult.from_json_dict(stored) == small_result()
+
+
 def test_json_has_the_documented_keys() -> None:
     stored = small_result().to_json_dict()
     assert {"layers", "totals", "accuracy", "architecture", "version"} <= stored.keys()
