@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.errors import UnsupportedError
 from hwsim.export.layout import IMAGE_AXES
 from hwsim.export.lstm import last_state
 from hwsim.export.writer import Form, OnnxWriter
 from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import Flatten
-from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Transpose
+from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Take, Transpose
 from hwsim.network.operators.real_function import MovedElements
 
 
@@ -70,6 +71,18 @@ def cut(writer: OnnxWriter, operator: Slice) -> None:
     writer.put_stored(found, operator.output)
 
 
+def take(writer: OnnxWriter, operator: Take) -> None:
+    """Gather; the samples' axis is not part of it."""
+    axis = writer.without_samples(operator.axis, operator.input)
+    if axis < 0:
+        raise UnsupportedError(f"layer {operator.name}: entries of the samples' axis have no form in an exported file")
+    places = writer.graph.constant(f"{operator.output}.places", np.asarray(operator.indices, np.int64))
+    found = writer.step(
+        "Gather", [writer.stored(operator.input), places], f"{operator.output}.taken", {"axis": axis + 1}
+    )
+    writer.put_stored(found, operator.output)
+
+
 def join(writer: OnnxWriter, operator: Concatenation) -> None:
     """Concat."""
     axis = writer.without_samples(operator.axis, operator.output)
@@ -110,5 +123,6 @@ FORMS: dict[type[Operator], Form] = {
     Pad: pad,
     Reshape: reshape,
     Slice: cut,
+    Take: take,
     Transpose: transpose,
 }

@@ -125,6 +125,26 @@ class Index(Slice):
 
 
 @dataclass(frozen=True)
+class Take(_Moves):
+    """Entries along an axis, in any order and any of them several times."""
+
+    axis: int = 0
+    indices: tuple[int, ...] = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The input's, with as many entries along the axis as are taken."""
+        shape = list(shapes[0])
+        if not self.indices or not 0 <= min(self.indices) <= max(self.indices) < shape[self.axis]:
+            raise ConfigError(f"layer {self.name}: no such entries along axis {self.axis} of {shape}")
+        shape[self.axis] = len(self.indices)
+        return tuple(shape)
+
+    def real_values(self, values: Sequence[Values]) -> Values:
+        """Take them."""
+        return values[0].take(self.indices, axis=self.axis + 1)
+
+
+@dataclass(frozen=True)
 class _Joins(_Moves):
     """Several tensors become one. Codes of other grids are rescaled to its own; in a file they have one grid."""
 

@@ -11,13 +11,15 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.network.operator import LoweringOptions, Operator
 from hwsim.network.operators.file_nodes import FileNodes
-from hwsim.network.operators.moves import Reshape, Slice, Transpose
+from hwsim.network.operators.moves import Reshape, Slice, Take, Transpose
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.operators.quantized import Operands
 from hwsim.network.steps import Step
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.rounding import FloatArray
+
+Move = Reshape | Slice | Take | Transpose
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ class RealFunction(Operator):
 class MovedElements(Operator):
     """A move of elements, whatever they are: codes stand for the same reals after it."""
 
-    move: Reshape | Transpose | Slice | None = None
+    move: Move | None = None
 
     keeps_quantization: ClassVar[bool] = True
 
     @property
-    def _move(self) -> Reshape | Transpose | Slice:
+    def _move(self) -> Move:
         assert self.move is not None  # noqa: S101  (a default only because the fields before have one)
         return self.move
 

@@ -14,8 +14,8 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
-from hwsim.network.operators.moves import Reshape, Slice, Transpose
-from hwsim.network.operators.real_function import MovedElements
+from hwsim.network.operators.moves import Reshape, Transpose
+from hwsim.network.operators.real_function import Move, MovedElements
 from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
@@ -107,7 +107,7 @@ class Graph:
             ConfigError: the tensor is too large.
         """
         self.check_size(operator.name, like.shape)
-        if not self.holds_codes and isinstance(operator, Reshape | Transpose | Slice):
+        if not self.holds_codes and isinstance(operator, Move):
             operator = MovedElements(operator.name, operator.inputs, operator.output, operator)
         self.operators.append(operator)
         self.enter(like, internal=internal)

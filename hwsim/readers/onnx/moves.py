@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operator import Operator
-from hwsim.network.operators.moves import Concatenation, Pad, Reshape, Slice
+from hwsim.network.operators.moves import Concatenation, Pad, Reshape
 from hwsim.network.operators.qlinear import ClampCodes, MaxPoolCodes
 from hwsim.network.tensor import Shape
 from hwsim.numerics.quantization import Quantization
@@ -20,7 +20,7 @@ from hwsim.readers.onnx.site import Site
 Builder = Callable[[Site, Reals], None]
 
 
-def _source(site: Site, reals: Reals, place: int = 0) -> Live:
+def moved_tensor(site: Site, reals: Reals, place: int = 0) -> Live:
     """Return the tensor to move: codes, those behind a DequantizeLinear, or reals."""
     name = site.input(place)
     if name in site.graph.live and name not in reals:
@@ -42,10 +42,10 @@ def _result(site: Site, reals: Reals, output: str, source: Live, shape: Shape, o
 
 
 def _emit(site: Site, reals: Reals, source: Live, shape: Shape, order: Order, make: Callable[[str], Operator]) -> None:
-    _emit_to(site.output, site, reals, source, shape, order, make)
+    emit_to(site.output, site, reals, source, shape, order, make)
 
 
-def _emit_to(
+def emit_to(
     output: str,
     site: Site,
     reals: Reals,
@@ -54,13 +54,14 @@ def _emit_to(
     order: Order,
     make: Callable[[str], Operator],
 ) -> None:
+    """Add a move whose output the file calls ``output``: codes, or codes that its reals stand for."""
     moved = _result(site, reals, output, source, shape, order)
     site.graph.emit(make(moved.name), moved, internal=moved.name != output)
 
 
 def identity(site: Site, reals: Reals) -> None:
     """The same elements under another name."""
-    source = _source(site, reals)
+    source = moved_tensor(site, reals)
     _reshaped(site, reals, source, source.shape, source.order)
 
 
@@ -72,7 +73,7 @@ def _reshaped(site: Site, reals: Reals, source: Live, shape: Shape, order: Order
 
 def transpose(site: Site, reals: Reals) -> None:
     """Elements stay where they are: only the axes of the file that they lie along change."""
-    source = _source(site, reals)
+    source = moved_tensor(site, reals)
     count = len(source.shape)
     steps = site.integers("perm", tuple(range(count))[::-1])
     if sorted(steps) != list(range(count)):
@@ -82,7 +83,7 @@ def transpose(site: Site, reals: Reals) -> None:
 
 
 def _flat(site: Site, reals: Reals, shape: Sequence[int]) -> None:
-    source = _source(site, reals)
+    source = moved_tensor(site, reals)
     if int(np.prod([int(size) for size in shape])) != source.elements:
         raise ConfigError(f"{site.label}: shape {list(source.shape)} cannot become {list(shape)}")
     moved = site.graph.in_order(source, plain(source.shape))
@@ -91,7 +92,7 @@ def _flat(site: Site, reals: Reals, shape: Sequence[int]) -> None:
 
 def reshape(site: Site, reals: Reals) -> None:
     """Sizes as input; 0 keeps a size, -1 is the rest."""
-    source, wanted = _source(site, reals), [int(size) for size in site.array(1).reshape(-1)[:9]]
+    source, wanted = moved_tensor(site, reals), [int(size) for size in site.array(1).reshape(-1)[:9]]
     if site.integer("allowzero", 0) and 0 in wanted:
         raise UnsupportedError(f"{site.label}: allowzero")
     if len(wanted) > 8 or min(wanted, default=0) < -1 or wanted.count(-1) > 1:
@@ -107,7 +108,7 @@ def reshape(site: Site, reals: Reals) -> None:
 
 def flatten(site: Site, reals: Reals) -> None:
     """All axes before ``axis`` become one, and all others."""
-    shape = _source(site, reals).shape
+    shape = moved_tensor(site, reals).shape
     axis = site.integer("axis", 1)
     if not -len(shape) <= axis <= len(shape):
         raise ConfigError(f"{site.label}: axis {axis} of {len(shape)}")
@@ -128,7 +129,7 @@ def _axes(site: Site, dimensions: int) -> list[int] | None:
 
 def squeeze(site: Site, reals: Reals) -> None:
     """Axes of size 1 go."""
-    shape = _source(site, reals).shape
+    shape = moved_tensor(site, reals).shape
     axes = _axes(site, len(shape))
     gone = [axis for axis, size in enumerate(shape) if size == 1] if axes is None else axes
     if any(shape[axis] != 1 for axis in gone):
@@ -138,7 +139,7 @@ def squeeze(site: Site, reals: Reals) -> None:
 
 def unsqueeze(site: Site, reals: Reals) -> None:
     """Axes of size 1 come."""
-    shape = list(_source(site, reals).shape)
+    shape = list(moved_tensor(site, reals).shape)
     count = len(site.array(1).reshape(-1)) if site.has(1) else len(site.integers("axes", ()))
     for axis in sorted(_axes(site, len(shape) + count) or []):
         shape.insert(axis, 1)
@@ -147,7 +148,7 @@ def unsqueeze(site: Site, reals: Reals) -> None:
 
 def max_pool(site: Site, reals: Reals) -> None:
     """The order of codes is that of reals."""
-    source = _source(site, reals)
+    source = moved_tensor(site, reals)
     if source.codes is None or site.integer("storage_order", 0):
         raise UnsupportedError(f"{site.label}: of reals, or storage_order")
     if len(source.shape) != 4:
@@ -164,7 +165,7 @@ def max_pool(site: Site, reals: Reals) -> None:
 
 def concat(site: Site, reals: Reals) -> None:
     """Tensors side by side; those of reals must stand for codes of one scale."""
-    sources = [_source(site, reals, place) for place in range(len(site.node.inputs))]
+    sources = [moved_tensor(site, reals, place) for place in range(len(site.node.inputs))]
     order = sources[0].order
     axis = site.axis(site.integer("axis", 0), len(order))
     if any(len(one.shape) != len(order) for one in sources):
@@ -189,61 +190,9 @@ def _same(first: Codes | None, second: Codes | None) -> bool:
     return same_grid(first.grid, second.grid)
 
 
-def slice_axis(site: Site, reals: Reals) -> None:
-    """Along one axis, forwards."""
-    source = _source(site, reals)
-    axis, begin, end = _slice_ends(site, source.shape)
-    shape = (*source.shape[:axis], end - begin, *source.shape[axis + 1 :])
-    ends, place = (source.name,), source.order.index(axis)
-    _emit(
-        site, reals, source, shape, source.order,
-        lambda name: Slice(site.node.name, ends, name, ends, place, begin, end - begin),
-    )  # fmt: skip
-
-
-def _slice_ends(site: Site, shape: Shape) -> tuple[int, int, int]:
-    given = [site.array(place).reshape(-1)[:9] if site.has(place) else None for place in range(1, 5)]
-    starts, ends, axes, steps = given
-    if starts is None or ends is None:
-        starts, ends = (np.asarray(site.integers(name, ())) for name in ("starts", "ends"))
-        axes = np.asarray(site.integers("axes", tuple(range(len(starts)))))
-    if len(starts) != 1 or len(ends) != 1 or (steps is not None and list(steps) != [1]):
-        raise UnsupportedError(f"{site.label}: several axes or steps; allowed: one axis, forwards")
-    axis = site.axis(0 if axes is None else int(axes[0]), len(shape))
-    begin, end, _ = slice(int(starts[0]), int(ends[0])).indices(shape[axis])
-    if begin >= end:
-        raise ConfigError(f"{site.label}: elements {begin} to {end} of {shape[axis]}")
-    return axis, begin, end
-
-
-def split(site: Site, reals: Reals) -> None:
-    """Parts along an axis, of sizes as input or attribute, or equal ones."""
-    source, outputs = _source(site, reals), site.node.outputs
-    axis = site.axis(site.integer("axis", 0), len(source.shape))
-    size = source.shape[axis]
-    if site.has(1):
-        sizes = [int(one) for one in site.array(1).reshape(-1)]
-    else:
-        most = -(-size // len(outputs))
-        sizes = list(site.integers("split", tuple(min(most, size - most * n) for n in range(len(outputs)))))
-    if len(sizes) != len(outputs) or sum(sizes) != size or min(sizes) < 1:
-        raise ConfigError(f"{site.label}: parts of {sizes} of {size} elements and {len(outputs)} outputs")
-    ends, place, begin = (source.name,), source.order.index(axis), 0
-    for number, (output, part) in enumerate(zip(outputs, sizes, strict=True)):
-        shape = (*source.shape[:axis], part, *source.shape[axis + 1 :])
-        make = _slice_maker(f"{site.node.name}_{number}", ends, place, begin, part)
-        if output:
-            _emit_to(output, site, reals, source, shape, source.order, make)
-        begin += part
-
-
-def _slice_maker(layer: str, ends: tuple[str], axis: int, begin: int, size: int) -> Callable[[str], Operator]:
-    return lambda name: Slice(layer, ends, name, ends, axis, begin, size)
-
-
 def pad(site: Site, reals: Reals) -> None:
     """Zeros round a tensor of codes."""
-    source = _source(site, reals)
+    source = moved_tensor(site, reals)
     if site.node.attributes.get("mode", "constant") != "constant" or site.has(3):
         raise UnsupportedError(f"{site.label}: a mode other than constant, or axes")
     amounts = [int(one) for one in (site.array(1).reshape(-1) if site.has(1) else site.integers("pads", ()))[:17]]
@@ -286,8 +235,6 @@ BUILDERS: dict[str, Builder] = {
     "MaxPool": max_pool,
     "Pad": pad,
     "Reshape": reshape,
-    "Slice": slice_axis,
-    "Split": split,
     "Squeeze": squeeze,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,

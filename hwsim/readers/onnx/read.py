@@ -9,7 +9,7 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.tensor import Shape
-from hwsim.readers.onnx import dynamic, moves, qdq, qlinear, qonnx, real
+from hwsim.readers.onnx import cuts, dynamic, moves, qdq, qlinear, qonnx, real
 from hwsim.readers.onnx.fold import OF_SHAPES, RULES, fold
 from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
@@ -22,6 +22,7 @@ from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 INTEGERS = ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
+MOVES = moves.BUILDERS | cuts.BUILDERS
 PASSES_THROUGH = ("QuantizeLinear", "DequantizeLinear", "Relu")
 
 
@@ -106,7 +107,7 @@ def _runs(site: Site) -> bool:
         return True
     if (domain, kind) in qlinear.BUILDERS or _is_qonnx(site.node):
         return True
-    return not domain and any(kind in builders for builders in (dynamic.BUILDERS, moves.BUILDERS, qdq.BUILDERS))
+    return not domain and any(kind in builders for builders in (dynamic.BUILDERS, MOVES, qdq.BUILDERS))
 
 
 def _add(site: Site, reals: Reals) -> None:
@@ -123,8 +124,8 @@ def _add(site: Site, reals: Reals) -> None:
         real.BUILDERS[kind](site, reals)
     elif kind in dynamic.BUILDERS:
         dynamic.BUILDERS[kind](site, reals)
-    elif kind in moves.BUILDERS:
-        moves.BUILDERS[kind](site, reals)
+    elif kind in MOVES:
+        MOVES[kind](site, reals)
     elif kind in ("Relu", "Clip") and _is_codes(site, reals):
         _clamp(site)
     else:
