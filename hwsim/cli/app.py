@@ -95,6 +95,10 @@ def run(
     """Run a workload on an architecture.
 
     Prints cycles, utilization, energy and overflow events of each layer, and latency and accuracy of the whole.
+
+    With mapping.batch, figures of layers, cycles and latency are a whole batch's; MACs and energy in the totals of
+    --json are one inference's. Overflow events are counted over all samples, and listed one by one (--json, --out) for
+    the first sample or batch.
     """
     from hwsim.cli.run import RunRequest, run_once
 

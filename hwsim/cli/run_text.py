@@ -81,7 +81,7 @@ def _print_layers(result: RunResult) -> None:
         *sharing,
         *map(Column, ("MACs", "cycles")),
         Column("utilization", optional=True),
-        *map(Column, (f"energy {unit}", "overflow events")),
+        *map(Column, (f"energy {unit}", "overflow events" + ", all samples" * (result.batch > 1))),
     ]
 
     def row(name: str, product: str, shared: str, figures: dict[str, Any]) -> list[str]:
@@ -99,7 +99,8 @@ def _print_layers(result: RunResult) -> None:
     together = rows_of([layer.layer for layer in layers], [_product(layer) for layer in layers])
     members = [(one.label, [layers[place] for place in one.layers]) for one in together]
     rows = [row(label, _product(ones[0]), _sharing(ones), result.sums(ones)) for label, ones in members]
-    print_table(columns, rows, row("total", "", "", result.sums(layers)))
+    whole = "total" if result.batch == 1 else f"total, batch of {result.batch}"
+    print_table(columns, rows, row(whole, "", "", result.sums(layers)))
 
 
 def _product(layer: LayerResult) -> str:
@@ -150,8 +151,14 @@ def _overflows(result: RunResult) -> str:
     text = f"{counted(totals['overflow_events'], 'event')} in {counted(result.samples, 'sample')}"
     if totals["preload_overflow_events"]:
         text += f", {counted(totals['preload_overflow_events'], 'preloaded bias')} outside the accumulator"
-    if result.events_left_out:
-        which = "batch" if result.batch > 1 else "sample"
-        text += f"; listed one by one: {len(result.events_kept):,} of the first {which}'s, the next "
-        text += f"{result.events_left_out:,} are left out"
+    which, kept, left_out = "batch" if result.batch > 1 else "sample", len(result.events_kept), result.events_left_out
+    if left_out:
+        return f"{text}; listed one by one: {kept:,} of the first {which}'s, the next {left_out:,} are left out"
+    if totals["overflow_events"] and result.samples > result.batch and _lists_events(result):
+        return f"{text}; listed one by one: only the first {which}'s, {kept:,}"
     return text
+
+
+def _lists_events(result: RunResult) -> bool:
+    """Return whether single events are kept: an array of floats only counts them."""
+    return bool(result.architecture["array"].get("number_format", INTEGER) == INTEGER)

@@ -116,20 +116,28 @@ def _print_points(rows: Sequence[Row]) -> None:
         Column("accuracy"),
         Column("SQNR dB", optional=True),
         Column("latency ms", optional=True),
+        Column("inferences/s", optional=True),
         Column(f"energy {unit}"),
         Column("overflow events", optional=True),
     ]
-    cells = [[str(row["point"]), *_cells(row, keys, picojoules)] for row in rows]
+    batched = _has_batches(rows)
+    cells = [[str(row["point"]), *_cells(row, keys, picojoules, batched=batched)] for row in rows]
     told = [place for place in range(len(columns)) if any(line[place] != NOTHING for line in cells)]
     print_table([columns[place] for place in told], [[line[place] for place in told] for line in cells])
 
 
-def _cells(row: Row, keys: Iterable[str], picojoules: float) -> list[str]:
+def _has_batches(rows: Iterable[Row]) -> bool:
+    """Return whether a machine takes several samples at once: then latency alone does not say its throughput."""
+    return any(_number(row["inferences_per_s"]) * _number(row["latency_ms"]) > 1.5e3 for row in rows)
+
+
+def _cells(row: Row, keys: Iterable[str], picojoules: float, *, batched: bool) -> list[str]:
     return [
         *(_text(row[key]) for key in keys),
         percent(_number(row["accuracy"])),
         significant(_number(row["sqnr_db"])),
         significant(_number(row["latency_ms"])),
+        significant(_number(row["inferences_per_s"])) if batched else NOTHING,
         significant(_number(row["energy_pj"]) / picojoules),
         NOTHING if row["overflow_events"] is None else f"{row['overflow_events']:,}",
     ]

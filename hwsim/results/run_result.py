@@ -36,7 +36,7 @@ _SUMMED = (
 
 @dataclass(frozen=True, slots=True)
 class OverflowEvent:
-    """One add of the first batch that left the accumulator's range.
+    """One add of the first run of the machine, of one sample or one batch, that left the accumulator's range.
 
     ``cycle`` counts from the layer's array start; row R is the accumulator under the array.
     """
@@ -121,7 +121,8 @@ class RunResult:
     def totals(self) -> dict[str, Any]:
         """Sums over the layers, and what follows from them and the architecture.
 
-        MACs and energy are per inference, cycles and latency the whole batch's. ``inferences_per_second`` is infinite without cycles, ``energy_per_mac_pj`` NaN without MACs.
+        MACs and energy are per inference, cycles and latency the whole batch's. ``inferences_per_second`` is infinite
+        without cycles, ``energy_per_mac_pj`` NaN without MACs.
         """
         sums = self.sums(self.layer_results)
         seconds = sums["total_cycles"] / self.architecture["clock_hz"]
@@ -135,12 +136,21 @@ class RunResult:
         }
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Return the result as plain JSON values; NaN and infinities become None."""
+        """Return the result as plain JSON values; NaN and infinities become None.
+
+        ``batch`` is how many samples a run of the machine takes at once, 1 unless ``mapping.batch`` says more. All
+        figures in ``layers`` and ``energy`` are those of one run, so of a whole batch. So are cycles and ``latency_ms``
+        in ``totals``, whose ``macs``, ``energy_pj`` and ``energy_per_mac_pj`` are one inference's: the sums over the
+        layers divided by ``batch``. ``overflow_events`` and ``overflows`` count the events of all ``samples``, while
+        ``events`` lists those of the first run only (the first sample or batch), up to a limit; ``events_left_out`` is
+        how many more that run had. An array of floats counts events and lists none.
+        """
         result = {
             "version": self.version,
             "workload": self.workload,
             "engine": self.engine,
             "samples": self.samples,
+            "batch": self.batch,
             "accuracy": self.accuracy,
             "float_accuracy": self.float_accuracy,
             "sqnr_db": self.sqnr_db,
