@@ -11,7 +11,7 @@ from hwsim.array.params import ArrayParams, Dataflow
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
-from hwsim.mapping.plan import LayerPlan
+from hwsim.mapping.plan import LayerPlan, sample_shares
 from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.batch import batched
 from hwsim.network.network import Network
@@ -49,7 +49,7 @@ class Compiled:
 
     def steps_of(self, samples: int) -> tuple[Step, ...]:
         """Return the steps of so many samples at once."""
-        return batched(self.steps, _elements(self.network), samples)
+        return batched(self.steps, _elements(self.network), samples, sample_shares(self.layers))
 
     @property
     def input(self) -> str:

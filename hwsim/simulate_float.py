@@ -13,7 +13,7 @@ from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.execute.float_array import run_float
 from hwsim.machine.machine import run_machine
-from hwsim.mapping.plan import LayerPlan
+from hwsim.mapping.plan import LayerPlan, sample_shares
 from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.metrics.sqnr import accuracy, sqnr_db
 from hwsim.network.batch import batched
@@ -46,7 +46,16 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
     stop = spec.array.overflow == "error"
     batch = spec.mapping.batch
     chosen.check_batch(batch)
-    run = run_float(steps, array, _inputs(network, chosen), keep=[network.output], stop=stop, batch=batch)
+    layers = _plan(spec, array, network, steps)
+    run = run_float(
+        steps,
+        array,
+        _inputs(network, chosen),
+        keep=[network.output],
+        stop=stop,
+        batch=batch,
+        shares=sample_shares(layers),
+    )
     outputs = run.values[network.output].astype(np.float64)
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
     comparable = reference is not None and bool(np.isfinite(outputs).all())
@@ -59,7 +68,7 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
         accuracy=None if chosen.labels is None else accuracy_with_nan(outputs, chosen.labels),
         float_accuracy=None if chosen.labels is None or reference is None else accuracy(reference, chosen.labels),
         sqnr_db=sqnr_db(reference, outputs) if reference is not None and comparable else None,
-        layer_results=layer_results(run_machine(_plan(spec, array, network, steps), spec), spec, run.overflows),
+        layer_results=layer_results(run_machine(layers, spec), spec, run.overflows),
     )
 
 

@@ -66,6 +66,41 @@ def test_a_batch_is_shared_out_too() -> None:
     assert (two.accuracy, two.totals["macs"]) == (alone.accuracy, alone.totals["macs"])
 
 
+@pytest.mark.parametrize("workload", ["digits_cnn", "digits_lstm", "digits_transformer"])
+@pytest.mark.parametrize("engine", ["stepped", "functional"])
+def test_cores_share_the_samples_of_a_batch(workload: str, engine: str) -> None:
+    """Five samples on three cores, then a batch of two: values and overflows are those of samples by themselves."""
+    alone, three = (
+        on(cores, workload, *keys, "array.guard_bits=-2", samples=7, engine=engine)
+        for cores, keys in ((1, ()), (3, ("mapping.batch=5", "mapping.split=samples")))
+    )
+    for name in ("accuracy", "sqnr_db", "samples"):
+        assert getattr(three, name) == getattr(alone, name)
+    for name in ("macs", "overflow_events"):
+        assert three.totals[name] == alone.totals[name] > 0
+
+
+def test_cores_share_samples_of_floats() -> None:
+    settings = ("array.number_format=fp8_e4m3", "array.accumulator_format=fp16", "mapping.batch=5")
+    alone, two = (
+        on(cores, "digits_cnn", *settings, *more, samples=7)
+        for cores, more in ((1, ()), (2, ("mapping.split=samples",)))
+    )
+    assert (two.accuracy, two.sqnr_db) == (alone.accuracy, alone.sqnr_db)
+    assert two.totals["overflow_events"] == alone.totals["overflow_events"]
+    assert multiplies(two) == multiplies(alone)
+
+
+def test_a_batch_and_cores_gain_more_by_samples_than_by_columns() -> None:
+    """Pools stay with their convolutions, and every core's rows are those of four samples."""
+    samples, columns = (
+        on(4, "digits_cnn", "mapping.batch=16", f"mapping.split={split}", samples=16, engine="functional")
+        for split in ("samples", "out_cols")
+    )
+    assert samples.totals["total_cycles"] < columns.totals["total_cycles"]
+    assert [layer.layer for layer in samples.layer_results] == ["conv1", "conv2", "conv3", "fc1", "logits"]
+
+
 def test_weights_come_ahead_on_every_core() -> None:
     without, ahead = (
         on(2, "digits_lstm", "mapping.split=out_cols", f"mapping.layer_overlap={overlap}", samples=1)

@@ -8,14 +8,16 @@ from pydantic import Field
 
 from hwsim.config.base import Spec
 
-SplitName = Literal["out_rows", "out_cols", "groups"]
+SplitName = Literal["samples", "out_rows", "out_cols", "groups"]
 
 
 class LayerMappingSpec(Spec):
     """How one matrix product is shared out and cut into tiles; what is left out is searched for."""
 
-    split: Literal["auto", "out_rows", "out_cols", "groups"] | None = Field(
-        default=None, description="How cores share the product, if there are several; null: as mapping.split says"
+    split: Literal["auto", "none", "samples", "out_rows", "out_cols", "groups"] | None = Field(
+        default=None,
+        description="How cores share the product, if there are several; none: one core does all of it; null: as "
+        "mapping.split says",
     )
     loop_order: Literal["rows_outer", "cols_outer"] | None = Field(
         default=None,
@@ -42,11 +44,12 @@ class MappingSpec(Spec):
         description="Whether activations, and weights that several layers read, stay in their scratchpads from layer "
         "to layer where they fit; false: every layer reads them from DRAM, as it always does with several cores",
     )
-    split: Literal["auto", "out_rows", "out_cols", "groups"] = Field(
+    split: Literal["auto", "samples", "out_rows", "out_cols", "groups"] = Field(
         default="auto",
-        description="How cores share a matrix product, if there are several: by output rows, output columns or groups "
-        "of a grouped convolution, cut at whole folds; auto: whichever takes "
-        "least by the objective, over fewer cores where that is estimated to take less time",
+        description="How cores share a matrix product, if there are several: by samples of a batch, each core's cut "
+        "into folds by themselves; by output rows, output columns or groups of a grouped convolution, cut at whole "
+        "folds; auto: whichever takes least by the objective, over fewer cores where that is estimated to take less "
+        "time",
     )
     layer_overlap: Literal["none", "weights"] = Field(
         default="none",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -58,6 +59,7 @@ def run_float(
     keep: Sequence[str],
     stop: bool = False,
     batch: int = 1,
+    shares: Mapping[str, int] = MappingProxyType({}),
 ) -> FloatRun:
     """Convert reals (samples, elements) to the operands' format and run them through all steps.
 
@@ -70,6 +72,7 @@ def run_float(
         keep: names of the tensors to return.
         stop: whether an overflow is an error.
         batch: samples that run at once.
+        shares: among how many cores a batch's rows are shared, by the names of products.
 
     Raises:
         AccumulatorOverflowError: something overflowed, with ``stop``; the text names the layer.
@@ -80,7 +83,7 @@ def run_float(
             per_pe = np.zeros((array.rows + 1, array.cols), np.int64)
             run.overflows[step.name] = FloatOverflow(per_pe, step.converted_to_infinity)
     parts: dict[str, list[Floats]] = {name: [] for name in keep}
-    for portion in _portions(steps, inputs, batch):
+    for portion in _portions(steps, inputs, batch, shares):
         values = {name: array.operand.convert(one) for name, one in portion.inputs.items()}
         for overflow in list(run.overflows.values())[:1]:
             overflow.conversions += sum(int(np.count_nonzero(~np.isfinite(one))) for one in values.values())
@@ -100,7 +103,9 @@ class _Portion:
     inputs: dict[str, Reals]
 
 
-def _portions(steps: Sequence[Step], inputs: Mapping[str, Reals], batch: int) -> Iterator[_Portion]:
+def _portions(
+    steps: Sequence[Step], inputs: Mapping[str, Reals], batch: int, shares: Mapping[str, int]
+) -> Iterator[_Portion]:
     """Cut samples into full batches, as many at a time as memory is meant for, and one of the rest."""
     elements = {name: one.shape[1] for name, one in inputs.items()}
     count = len(next(iter(inputs.values())))
@@ -108,7 +113,7 @@ def _portions(steps: Sequence[Step], inputs: Mapping[str, Reals], batch: int) ->
     for first, stop, samples in ((0, full, batch), (full, count, count - full)):
         if first == stop:
             continue
-        its_steps = batched(steps, elements, samples)
+        its_steps = batched(steps, elements, samples, shares)
         chunk = samples * max(1, CHUNK_ELEMENTS // _largest(its_steps))
         for start in range(first, stop, chunk):
             some = {name: one[start : min(start + chunk, stop)] for name, one in inputs.items()}
@@ -139,11 +144,12 @@ def _run_chunk(
 
 
 def _run_product(step: FloatMatmulStep, array: FloatArray, values: Floats, overflow: FloatOverflow) -> Floats:
-    outputs = []
+    outputs, shares = [], step.fold_rows(array.dataflow)
     for group in range(step.groups):
-        product = float_product(array, step.activation_operands(values, group), step.weights[group])
-        overflow.per_pe += product.per_pe
-        finished, lost = step.finish(product.sums, group)
+        operands = step.activation_operands(values, group)
+        parts = [float_product(array, operands[:, rows], step.weights[group]) for rows in shares]
+        overflow.per_pe += sum(part.per_pe for part in parts)
+        finished, lost = step.finish(np.concatenate([part.sums for part in parts], axis=1), group)
         overflow.conversions += lost
         outputs.append(finished)
     return np.concatenate(outputs, axis=2).reshape(len(values), -1)

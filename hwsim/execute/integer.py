@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hwsim.array.batch import run_batch
-from hwsim.array.functional import EXACT_FLOAT64, FunctionalEngine
+from hwsim.array.functional import EXACT_FLOAT64
 from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
 from hwsim.execute.liveness import last_reads
+from hwsim.execute.row_shares import SharedProduct
 from hwsim.network.activation_products import ActivationMatmulStep
 from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.float_sums import OutputBlock
@@ -169,38 +169,25 @@ def _run_matmul(
         operands = step.activation_operands(codes, group)
         initial, outside = preload(step, params, group)
         overflow.preload += outside * len(codes)
-        weights = step.weight_operands(group)
-        batch = run_batch(counting, operands, weights, initial)
+        product = SharedProduct(counting, step.fold_rows(params.dataflow), step.weight_operands(group), initial)
+        batch = product.run(operands)
         if params.overflow == "error" and batch.per_pe.any():
-            raise overflow_error(step.name, params, _first_event(counting, operands, weights, initial, group))
+            raise overflow_error(step.name, params, _first_event(product, operands, group))
         overflow.per_pe += batch.per_pe
         room = max_events - len(overflow.first)
         if room > 0 and batch.per_pe.any():
-            found = _events(counting, operands[0], weights, initial, group, room)
-            overflow.first = np.concatenate([overflow.first, found])
+            overflow.first = np.concatenate([overflow.first, product.events(operands[0], group, room)])
         are_exact = not (outside or batch.per_pe.any())
         whole, row_sums = _whole(step, group), operands.sum(axis=2)
         outputs.append(step.requantize(batch.output, row_sums, whole, operands, are_exact=are_exact))
     return step.arranged(outputs)
 
 
-def _first_event(
-    params: ArrayParams, operands: IntArray, weights: IntArray, initial: IntArray, group: int
-) -> tuple[int, int, int]:
+def _first_event(product: SharedProduct, operands: IntArray, group: int) -> tuple[int, int, int]:
     """Return (cycle, row, col) of the first overflow in the first sample that has one."""
-    found = (_events(params, sample, weights, initial, group, 1) for sample in operands)
+    found = (product.events(sample, group, 1) for sample in operands)
     cycle, row, col = next(events for events in found if len(events))[0].tolist()
     return cycle, row, col
-
-
-def _events(
-    params: ArrayParams, sample: IntArray, weights: IntArray, initial: IntArray, group: int, most: int
-) -> IntArray:
-    """Return the first events (cycle, row, col) of one sample, counted from the first cycle of the first group."""
-    result = FunctionalEngine().gemm(params, sample, weights, initial, max_events=most)
-    events = result.overflow.events.copy()
-    events[:, 0] += group * result.total_cycles
-    return events
 
 
 def overflow_error(layer: str, params: ArrayParams, event: tuple[int, int, int]) -> AccumulatorOverflowError:

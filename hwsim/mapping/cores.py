@@ -1,7 +1,10 @@
-"""Shares a matrix product out over cores: by output rows, output columns or groups, cut at whole folds.
+"""Shares a matrix product out over cores: by output rows, output columns or groups, cut at whole folds, or by samples.
 
 The folds of all shares together are those of the whole product, with the same numbers: overflows happen in the same
-adds. What follows a product works on a core's own outputs as long as that is right; from the first step on that needs
+adds. Samples may end anywhere in a fold, and each core cuts its own ones' rows into folds by themselves: there the
+whole product is one whose folds are those of all cores.
+
+What follows a product works on a core's own outputs as long as that is right; from the first step on that needs
 outputs of several cores it is a layer of its own.
 """
 
@@ -9,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from hwsim.array.folds import tile_count
 from hwsim.array.params import ArrayShape
@@ -20,10 +22,10 @@ from hwsim.mapping.plan import ProductPlan, Share
 from hwsim.mapping.tiles import Region, fold_axes
 from hwsim.mapping.tiling import Cost, Space, TilingSearch
 from hwsim.network.elementwise_steps import ElementwiseStep
-from hwsim.network.parts import common_parts
+from hwsim.network.parts import common_parts, even_parts
 from hwsim.network.steps import ProductStep
 
-SPLITS: tuple[SplitName, ...] = ("out_rows", "out_cols", "groups")
+SPLITS: tuple[SplitName, ...] = ("samples", "out_rows", "out_cols", "groups")
 SEARCHED = LayerMappingSpec()
 
 
@@ -43,16 +45,23 @@ def regions(step: ProductStep, params: ArrayShape, split: SplitName, cores: int)
     What streams past the stationary operand may be cut anywhere, as every fold is cut there.
     """
     whole = Region.whole(step.shape, step.groups)
+    if split == "samples":
+        each = step.groups // step.samples
+        if step.samples == 1:
+            return tuple(replace(whole, out_rows=rows) for rows in replace(step, sample_shares=cores).row_shares)
+        shares = even_parts(step.samples, cores)
+        return tuple(replace(whole, groups=slice(part.start * each, part.stop * each)) for part in shares)
     unit = next((axis.step for axis in fold_axes(params) if axis.name == split), 1)
     size = getattr(whole, split).stop
-    units = tile_count(size, unit)
-    count = min(cores, units)
-    ends = [min(units * number // count * unit, size) for number in range(count + 1)]
-    return tuple(replace(whole, **{split: slice(start, stop)}) for start, stop in pairwise(ends))
+    parts = even_parts(tile_count(size, unit), cores)
+    return tuple(replace(whole, **{split: slice(part.start * unit, min(part.stop * unit, size))}) for part in parts)
 
 
 def legal_steps(step: ProductStep, after: Sequence[ElementwiseStep], split: SplitName) -> int:
     """Return how many of the steps after a product need nothing of other cores' outputs."""
+    if split == "samples":
+        samples = step.gather.sample_count
+        return next((number for number, one in enumerate(after) if one.sample_count != samples), len(after))
     columns = step.groups * step.shape.out_cols
     for number, one in enumerate(after):
         keeps_places = one.parts.kind != "elements" or one.outputs % columns == 0
@@ -63,12 +72,10 @@ def legal_steps(step: ProductStep, after: Sequence[ElementwiseStep], split: Spli
 
 
 def even_shares(after: Sequence[ElementwiseStep], cores: int) -> tuple[Share, ...]:
-    """Return the cores' shares of steps without a product: whole parts of them, none of which needs another one."""
+    """Return the cores' shares of steps without a product: whole parts of them, or samples, that need no other one."""
     parts = common_parts(step.parts for step in after)
-    count = max(min(parts.count(step.outputs) for step in after), 1)
-    working = min(cores, count)
-    ends = [count * number // working for number in range(working + 1)]
-    return tuple(Share(start, stop, count) for start, stop in pairwise(ends))
+    count = max(min(parts.count(step.outputs) for step in after), min(step.sample_count for step in after), 1)
+    return tuple(Share(part.start, part.stop, count) for part in even_parts(count, cores))
 
 
 def useless_split(products: Iterable[tuple[ProductStep, ArrayShape]], split: SplitName, cores: int) -> bool:
@@ -113,8 +120,10 @@ class Sharer:
             return [decided]
         wish = self._mapping.layers.get(step.name, SEARCHED).split
         useful = [split for split in SPLITS if len(regions(step, params, split, self._cores)) > 1]
+        if wish == "none":
+            return [Choice("out_rows", 1)]
         if self._cores > 1 and wish not in (None, "auto", *useful):
-            allowed = ", ".join(("auto", *useful))
+            allowed = ", ".join(("auto", "none", *useful))
             raise ConfigError(f"layer {step.name}: split {wish} leaves all to one core; allowed: {allowed}")
         split = wish or self._mapping.split
         if split != "auto":
@@ -129,6 +138,8 @@ class Sharer:
         step = chain.product
         assert step is not None  # noqa: S101  (of a product)
         parts = regions(step, params, *choice)
+        if choice.split == "samples" and step.samples == 1:
+            step = replace(step, sample_shares=choice.cores)
         fused = self._fused(chain, step, choice.split, parts, space)
         space = replace(space, whole_outputs=fused > 0)
         products, costs = self._products(step, params, space, parts)

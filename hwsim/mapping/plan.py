@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Literal
 
 from hwsim.array.dataflows import rules
-from hwsim.array.folds import Fold, FoldTiming
+from hwsim.array.folds import Fold, FoldTiming, tile_count
 from hwsim.array.params import ArrayShape, Dataflow, GemmShape
 from hwsim.config.mapping import SplitName
 from hwsim.mapping.operands import ActivationTiles, WeightTiles
-from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, length
+from hwsim.mapping.tiles import Region, Tile, TileFolds, TileGrid, fold_axes, length
 from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.steps import ProductStep
 
@@ -59,7 +59,9 @@ class ProductPlan:
     @property
     def group_cycles(self) -> int:
         """Cycles of one array alone for one group of the whole product, untiled, all operands at hand."""
-        return self.timing.total_cycles(rules(self.params.dataflow).fold_count(self.step.shape, self.params))
+        dataflow, shape = rules(self.params.dataflow), self.step.shape
+        shares = [replace(shape, out_rows=length(rows)) for rows in self.step.fold_rows(self.params.dataflow)]
+        return self.timing.total_cycles(sum(dataflow.fold_count(share, self.params) for share in shares))
 
     @property
     def shape(self) -> GemmShape:
@@ -95,7 +97,18 @@ class ProductPlan:
 
     def folds(self, tile: Tile) -> TileFolds:
         """Return the folds of a tile."""
-        return TileFolds(self.step.shape, self.params, tile)
+        return TileFolds(self.step.shape, self.params, tile, self._first_line(tile))
+
+    def _first_line(self, tile: Tile) -> int:
+        """Return the number of a tile's first piece along the outer axis of folds, of all shares of the product."""
+        outer = fold_axes(self.params)[0]
+        start, before = outer.piece(tile).start, 0
+        if outer.name == "out_rows":
+            for rows in self.step.fold_rows(self.params.dataflow):
+                if start < rows.stop:
+                    return before + (start - rows.start) // outer.step
+                before += tile_count(length(rows), outer.step)
+        return int(start // outer.step)
 
     def tile_timing(self, tile: Tile) -> FoldTiming:
         """Return the time of a tile's folds: what streams past stationary operands may be shorter than the product's.
@@ -212,3 +225,8 @@ class LayerPlan:
     def output_bits(self) -> int:
         """Size of what is written back."""
         return self.bits[self.output]
+
+
+def sample_shares(layers: Iterable[LayerPlan]) -> dict[str, int]:
+    """Return among how many cores each product's samples are shared, by the names of those whose rows they are."""
+    return {layer.name: layer.step.sample_shares for layer in layers if layer.step and layer.step.sample_shares > 1}

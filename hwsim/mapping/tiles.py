@@ -141,10 +141,17 @@ class TileGrid:
 
 
 class TileFolds:
-    """The folds of one tile, by number, in the dataflow's order."""
+    """The folds of one tile, by number, in the dataflow's order.
 
-    def __init__(self, shape: GemmShape, params: ArrayShape, tile: Tile) -> None:
-        self._tile = tile
+    Args:
+        shape: of the product.
+        params: the array.
+        tile: a piece of the product.
+        first_line: how many pieces along the outer axis of folds come before the tile's.
+    """
+
+    def __init__(self, shape: GemmShape, params: ArrayShape, tile: Tile, first_line: int) -> None:
+        self._tile, self._first_line = tile, first_line
         self._axes = fold_axes(params)
         outer, inner = self._axes
         self._steps = outer.step, inner.step
@@ -172,9 +179,8 @@ class TileFolds:
             for axis, place, whole in zip(self._axes, (outer, inner), (self._outer, self._inner), strict=True)
         }
         tile = self._tile
-        index = self._outer.start // self._steps[0] + outer
         return Fold(
-            index * self._inners_of_product + self._inner.start // self._steps[1] + inner,
+            (self._first_line + outer) * self._inners_of_product + self._inner.start // self._steps[1] + inner,
             pieces.get("out_rows", tile.out_rows),
             pieces.get("depth", tile.depth),
             pieces.get("out_cols", tile.out_cols),

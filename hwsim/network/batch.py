@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,21 +23,29 @@ from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray
 
 
-def batched(steps: Sequence[Step], input_elements: Mapping[str, int], batch: int) -> tuple[Step, ...]:
+def batched(
+    steps: Sequence[Step],
+    input_elements: Mapping[str, int],
+    batch: int,
+    shares: Mapping[str, int] = MappingProxyType({}),
+) -> tuple[Step, ...]:
     """Return the steps for ``batch`` samples; their tensors have so many times the elements.
 
     Args:
         steps: of one sample.
         input_elements: of one sample, of each tensor that no step makes.
         batch: how many samples; 1 returns the steps as they are.
+        shares: among how many cores the rows of all samples are shared, by the names of products.
     """
     if batch == 1:
         return tuple(steps)
     elements = dict(input_elements) | {step.output: step.outputs for step in steps}
-    return tuple(_batched(step, [elements[name] for name in step.inputs], batch) for step in steps)
+    return tuple(
+        _batched(step, [elements[name] for name in step.inputs], batch, shares.get(step.name, 1)) for step in steps
+    )
 
 
-def _batched(step: Step, elements: Sequence[int], batch: int) -> Step:
+def _batched(step: Step, elements: Sequence[int], batch: int, shares: int) -> Step:
     shape: Shape = (batch, *step.output_shape)
     if isinstance(step, ActivationMatmulStep):
         groups, sums = batch * step.groups, step.float_sums
@@ -51,7 +60,8 @@ def _batched(step: Step, elements: Sequence[int], batch: int) -> Step:
             float_sums=sums and replace(sums, samples=batch, bias_steps=np.tile(sums.bias_steps, (batch, 1))),
         )
     if isinstance(step, ProductStep):
-        return replace(step, output_shape=shape, gather=SampleRows(step.gather, batch, elements[0]))
+        rows = SampleRows(step.gather, batch, elements[0])
+        return replace(step, output_shape=shape, gather=rows, sample_shares=shares)
     if isinstance(step, MoveStep):
         return replace(step, output_shape=shape)
     assert isinstance(step, ElementwiseStep)  # noqa: S101  (there is no other kind of step)
@@ -96,3 +106,8 @@ class RepeatedStep(ElementwiseStep):
     def parts(self) -> Parts:
         """Those of one, whose sizes divide a sample."""
         return self.one.parts
+
+    @property
+    def sample_count(self) -> int:
+        """All of them."""
+        return self.samples

@@ -47,6 +47,11 @@ class ElementwiseStep(Step):
         """Into which parts the work falls, for cores to share: one, unless a step knows more."""
         return UNDIVIDED
 
+    @property
+    def sample_count(self) -> int:
+        """Of how many samples its work is, none of which needs another one."""
+        return 1
+
 
 @dataclass(frozen=True, eq=False)
 class LutStep(ElementwiseStep):

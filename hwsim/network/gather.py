@@ -42,6 +42,11 @@ class Gather(ABC):
         return True
 
     @property
+    def sample_count(self) -> int:
+        """Of how many samples its rows, or its groups, are: one sample's after another's."""
+        return 1
+
+    @property
     def all_rows(self) -> slice:
         """Every row."""
         return slice(0, self.out_rows)
@@ -171,6 +176,11 @@ class _Samples(Gather):
     def groups_are_alike(self) -> bool:
         """As for one sample."""
         return self.one.groups_are_alike
+
+    @property
+    def sample_count(self) -> int:
+        """All of them."""
+        return self.samples
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 PartsKind = Literal["elements", "rows", "channels", "whole"]
@@ -54,3 +55,9 @@ def common_parts(steps: Iterable[Parts]) -> Parts:
 def parts_along(kind: PartsKind, length: int) -> Parts:
     """Return parts of a kind of a tensor whose last axis has this length."""
     return Parts(kind, length if kind in ("rows", "channels") else 1)
+
+
+def even_parts(count: int, most: int) -> tuple[slice, ...]:
+    """Return slices of ``count`` places, as equal as can be: as many as asked for, but none of them empty."""
+    parts = max(min(most, count), 1)
+    return tuple(slice(*ends) for ends in pairwise(count * number // parts for number in range(parts + 1)))

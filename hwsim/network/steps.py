@@ -12,11 +12,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from hwsim.array.params import GemmShape
+from hwsim.array.params import Dataflow, GemmShape
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.float_sums import FloatSums, OutputBlock, Streamed
 from hwsim.network.gather import Gather
+from hwsim.network.parts import even_parts
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.requantize import Requantizer
@@ -75,6 +76,8 @@ class ProductStep(Step):
     """What the decoder does with each weight."""
     samples: int = field(default=1, kw_only=True)
     """Of how many samples the groups are, one sample's after another's."""
+    sample_shares: int = field(default=1, kw_only=True)
+    """Among how many cores the samples in its rows are shared, whose rows are cut into folds by themselves."""
 
     @property
     def groups(self) -> int:
@@ -85,6 +88,19 @@ class ProductStep(Step):
     def shape(self) -> GemmShape:
         """Sizes of one group's product."""
         return GemmShape(self.gather.out_rows, self.gather.depth, int(self.weights.shape[2]))
+
+    @property
+    def row_shares(self) -> tuple[slice, ...]:
+        """Rows of each core's samples, or all of them."""
+        each = self.shape.out_rows // self.gather.sample_count
+        shares = even_parts(self.gather.sample_count, self.sample_shares)
+        return tuple(slice(part.start * each, part.stop * each) for part in shares)
+
+    def fold_rows(self, dataflow: Dataflow) -> tuple[slice, ...]:
+        """Return rows that are cut into folds by themselves, one after the other: stationary weights see no cut."""
+        if self.sample_shares == 1 or dataflow is Dataflow.WEIGHT_STATIONARY:
+            return (slice(0, self.shape.out_rows),)
+        return self.row_shares
 
     @property
     def weight_memory_bits(self) -> int:

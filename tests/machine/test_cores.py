@@ -266,7 +266,7 @@ def test_a_split_that_no_layer_allows_is_refused() -> None:
 
 def test_a_layers_split_that_leaves_all_to_one_core_is_refused() -> None:
     assert refused({"cores": 2, "mapping.layers.fc.split": "out_rows"}) == [
-        "layer fc: split out_rows leaves all to one core; allowed: auto, out_cols"
+        "layer fc: split out_rows leaves all to one core; allowed: auto, none, out_cols"
     ]
     (layer,) = plan_steps(machine({"mapping.layers.fc.split": "out_rows"}), [shape_dense("fc", "x", 5, 40)], x=5)
     assert len(layer.products) == 1  # one core takes any split
@@ -276,6 +276,6 @@ def test_numbers_of_cores_and_names_of_splits_are_checked() -> None:
     with pytest.raises(ConfigError, match="cores: 0 is out of range; allowed: 1 to 64"):
         machine({"cores": 0})
     with pytest.raises(
-        ConfigError, match=r"mapping\.split: unknown value 'rows'; allowed: auto, out_rows, out_cols, groups"
+        ConfigError, match=r"mapping\.split: unknown value 'rows'; allowed: auto, samples, out_rows, out_cols, groups"
     ):
         machine({"mapping.split": "rows"})
