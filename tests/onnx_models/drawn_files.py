@@ -29,6 +29,9 @@ class Drawn:
     def positive(self, *shape: int) -> str:
         return self.file.constant(self.random.uniform(0.5, 2, shape), np.float32)
 
+    def number(self, value: float) -> str:
+        return self.file.constant(value, np.float32)
+
     def integers(self, *values: int) -> str:
         return self.file.constant(list(values), np.int64)
 

@@ -47,7 +47,8 @@ class RealFunction(Operator):
             values.reshape(len(values), *shape).astype(np.float32)
             for values, shape in zip(inputs, self.shapes, strict=True)
         ]
-        return self.body(reals).reshape(len(inputs[0]), *self.shape).astype(np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is refused where a range is wanted of it
+            return self.body(reals).reshape(len(inputs[0]), *self.shape).astype(np.float64)
 
     def lower(self, tensors: Mapping[str, Tensor], options: LoweringOptions) -> Step:
         """Between DequantizeLinear and QuantizeLinear."""

@@ -95,15 +95,80 @@ def softmax(values: Float32Array) -> Float32Array:
     return powers / powers.sum(axis=-1, keepdims=True, dtype=np.float32)
 
 
+def log_softmax(values: Float32Array) -> Float32Array:
+    """``x - max - log(sum of exp(x - max))`` along the last axis."""
+    shifted = values - values.max(axis=-1, keepdims=True)
+    return shifted - logarithm(exponential(shifted).sum(axis=-1, keepdims=True, dtype=np.float32))
+
+
+def logarithm(values: Float32Array) -> Float32Array:
+    """``log(x)``."""
+    return np.log(values.astype(np.float64)).astype(np.float32)
+
+
+def power(values: Float32Array, exponents: Float32Array) -> Float32Array:
+    """``x**y``; squares and cubes are products."""
+    if np.all(exponents == 2):
+        return values * values
+    if np.all(exponents == 3):
+        return values * values * values
+    return np.power(values.astype(np.float64), exponents.astype(np.float64)).astype(np.float32)
+
+
+def softplus(values: Float32Array) -> Float32Array:
+    """``log(1 + exp(x))``."""
+    return np.logaddexp(values.astype(np.float64), 0.0).astype(np.float32)
+
+
+def softsign(values: Float32Array) -> Float32Array:
+    """``x / (1 + |x|)``."""
+    return np.asarray(values / (np.float32(1) + np.abs(values)), np.float32)
+
+
+def mish(values: Float32Array) -> Float32Array:
+    """``x tanh(log(1 + exp(x)))``."""
+    real = values.astype(np.float64)
+    return (real * np.tanh(np.logaddexp(real, 0.0))).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
-class LeakyRelu:
-    """``x``, or ``slope x`` where x is negative."""
+class Elu:
+    """``x``, or ``slope (exp(x) - 1)`` where x is negative."""
 
     slope: np.float32
 
     def __call__(self, values: Float32Array) -> Float32Array:
         """Evaluate."""
-        return np.where(values >= 0, values, self.slope * values)
+        below = np.expm1(np.minimum(values.astype(np.float64), 0.0)).astype(np.float32)
+        return np.where(values >= 0, values, self.slope * below)
+
+
+@dataclass(frozen=True, slots=True)
+class Celu:
+    """``max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)``."""
+
+    alpha: np.float32
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        below = np.expm1(np.minimum(values / self.alpha, np.float32(0)).astype(np.float64)).astype(np.float32)
+        return np.maximum(values, np.float32(0)) + self.alpha * below
+
+
+def leaky_relu(values: Float32Array, slope: Float32Array) -> Float32Array:
+    """``x``, or ``slope x`` where x is negative."""
+    return np.asarray(np.where(values >= 0, values, slope * values), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyRelu:
+    """`leaky_relu` of one slope."""
+
+    slope: np.float32
+
+    def __call__(self, values: Float32Array) -> Float32Array:
+        """Evaluate."""
+        return leaky_relu(values, np.asarray(self.slope))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def combine(
     order = first.order if len(first.shape) == len(shape) else second.order
     left, right = _aligned(first, shape, order), _aligned(second, shape, order)
     counts = _more(first.counts, {action: int(np.prod(shape))}, second.counts)
-    if first.pointwise and second.pointwise and first.leaves == second.leaves:
+    if first.pointwise and second.pointwise and first.leaves == second.leaves and first.order == second.order:
         body = lambda values: function(left(values), right(values))  # noqa: E731
         return replace(first, body=body, counts=counts, written=None)
     count = len(first.leaves)
@@ -183,10 +183,11 @@ def _more(before: Counts, vector: dict[str, int], others: Counts | None = None) 
 
 
 class Reals:
-    """The reals of a graph by name, and what they become."""
+    """The reals of a graph by name, and what they become; those ``inside`` a function of elements are no tensors."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, inside: frozenset[str] = frozenset()) -> None:
         self._graph = graph
+        self.inside = inside
         self._lazy: dict[str, Lazy] = {}
         reads = [name for node in graph.model.nodes for name in node.inputs]
         self._readers = Counter([*reads, *(one.name for one in graph.model.outputs)])
@@ -209,7 +210,7 @@ class Reals:
             if isinstance(found, Expression) and not found.is_leaf:
                 named = replace(found, layer=node.name, written=self._written(node))
                 self._lazy[output] = named
-                if not self._graph.holds_codes:
+                if not self._graph.holds_codes and output not in self.inside:
                     self.compute(named, output, None)
                     del self._lazy[output]
 
@@ -256,7 +257,7 @@ class Reals:
         if isinstance(found, Product):
             found = leaf(self.real_sums(found, name))
             self._lazy[name] = found
-        elif not found.is_leaf and self.readers(name) > 1:
+        elif not found.is_leaf and self.readers(name) > 1 and name not in self.inside:
             found = leaf(self.compute(found, name, None))
             self._lazy[name] = found
         return found

@@ -19,20 +19,19 @@ from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.onnx.graph import Coded, Codes, Live, broadcast, channels_last
+from hwsim.readers.onnx import elementwise
+from hwsim.readers.onnx.elementwise import bounds, pair, unary
+from hwsim.readers.onnx.graph import Coded, Codes, Live, channels_last
 from hwsim.readers.onnx.lazy import (
     Expression,
     Product,
     Reals,
     along,
-    apply,
-    combine,
     has_grid,
     leaf,
-    with_constant,
 )
 from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale, stacked
-from hwsim.readers.onnx.rows import in_order, layer_normalization, softmax
+from hwsim.readers.onnx.rows import in_order, layer_normalization, log_softmax, softmax
 from hwsim.readers.onnx.site import Site, image_size
 from hwsim.readers.onnx.words import clipped_word, holds
 
@@ -170,7 +169,7 @@ def add(site: Site, reals: Reals) -> None:
             if biased is not None:
                 reals.put(site.output, biased)
                 return
-    _pair(np.add, "add")(site, reals)
+    pair(np.add, "add")(site, reals)
 
 
 def _takes_bias(found: Expression | Product | None) -> bool:
@@ -194,49 +193,13 @@ def _with_bias(site: Site, product: Product, name: str) -> Product | None:
     return biased.with_real_bias(site.graph.arrays[name])
 
 
-def _pair(function: Callable[..., Float32Array], action: str) -> Builder:
-    """Build an operator of two tensors, one of which may be constant."""
-
-    def build(site: Site, reals: Reals) -> None:
-        constants = [place for place in (0, 1) if site.is_constant(place)]
-        if not constants:
-            first, second = (reals.expression(site.input(place), site.label) for place in (0, 1))
-            shape = broadcast(site.label, first.shape, second.shape)
-            reals.put(site.output, combine(first, second, shape, function, action))
-            return
-        place = constants[0]
-        expression = reals.expression(site.input(1 - place), site.label)
-        values = np.asarray(site.array(place), np.float32)
-        if not np.all(np.isfinite(values)):
-            raise ConfigError(f"{site.label}: a constant that holds NaN or infinity")
-        if broadcast(site.label, expression.shape, values.shape) != expression.shape or values.ndim > len(
-            expression.shape
-        ):
-            raise UnsupportedError(f"{site.label}: a constant of more elements than the activation")
-
-        def ordered(real: Float32Array, constant: Float32Array) -> Float32Array:
-            return function(real, constant) if place == 1 else function(constant, real)
-
-        reals.put(site.output, with_constant(expression, values, ordered, action))
-
-    return build
-
-
-def _unary(make: Callable[[Site], Function], action: str) -> Builder:
-    def build(site: Site, reals: Reals) -> None:
-        expression = reals.expression(site.input(0), site.label)
-        reals.put(site.output, apply(expression, make(site), action))
-
-    return build
-
-
 def relu(site: Site, reals: Reals) -> None:
     """Part of a product before it where nothing else reads that."""
     found = reals.peek(site.input(0))
     if isinstance(found, Product) and _can_take(reals, site, found):
         reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu")))
         return
-    _unary(lambda _: functions.relu, "compare")(site, reals)
+    unary(lambda _: functions.relu, "compare")(site, reals)
 
 
 def clip(site: Site, reals: Reals) -> None:
@@ -246,29 +209,11 @@ def clip(site: Site, reals: Reals) -> None:
     if isinstance(found, Product) and (low, high) == (0.0, 6.0) and _can_take(reals, site, found):
         reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu6")))
         return
-    _unary(lambda _: functions.Clip(np.float32(low), np.float32(high)), "compare")(site, reals)
+    unary(lambda _: functions.Clip(np.float32(low), np.float32(high)), "compare")(site, reals)
 
 
 def _can_take(reals: Reals, site: Site, product: Product) -> bool:
     return product.operator.activation == "none" and reals.readers(site.input(0)) == 1
-
-
-def bounds(site: Site) -> tuple[float, float]:
-    """Return the bounds of a Clip: inputs (opset 11) or attributes."""
-    low, high = site.real("min", float(np.finfo(np.float32).min)), site.real("max", float(np.finfo(np.float32).max))
-    if site.has(1):
-        low = float(site.array(1).reshape(-1)[0])
-    if site.has(2):
-        high = float(site.array(2).reshape(-1)[0])
-    return low, high
-
-
-def gelu(site: Site, reals: Reals) -> None:
-    """``x Phi(x)``, exact or by tanh."""
-    kind = site.node.attributes.get("approximate", "none")
-    if kind not in ("none", "tanh"):
-        raise ConfigError(f"{site.label}: approximate {str(kind)[:40]}; allowed: none, tanh")
-    _unary(lambda _: functions.gelu if kind == "none" else functions.gelu_by_tanh, "multiply")(site, reals)
 
 
 def average_pool(site: Site, reals: Reals) -> None:
@@ -297,32 +242,19 @@ def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindo
     reals.put(site.output, along(source, average, shape, counts))
 
 
-PAIRS = {"Sub": (np.subtract, "add"), "Mul": (np.multiply, "multiply"), "Div": (np.divide, "multiply")}
-UNARY: dict[str, tuple[Callable[[Site], Function], str]] = {
-    "Erf": (lambda _: functions.erf, "multiply"),
-    "Sigmoid": (lambda _: functions.sigmoid, "multiply"),
-    "Tanh": (lambda _: functions.tanh, "multiply"),
-    "HardSwish": (lambda _: functions.hard_swish, "multiply"),
-    "LeakyRelu": (lambda site: functions.LeakyRelu(np.float32(site.real("alpha", 0.01))), "multiply"),
-    "HardSigmoid": (
-        lambda site: functions.HardSigmoid(np.float32(site.real("alpha", 0.2)), np.float32(site.real("beta", 0.5))),
-        "multiply",
-    ),
-}
 BUILDERS: dict[str, Builder] = {
+    **elementwise.BUILDERS,
     "Add": add,
     "AveragePool": average_pool,
     "Clip": clip,
     "Conv": conv,
     "DequantizeLinear": dequantize_linear,
-    "Gelu": gelu,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "LayerNormalization": layer_normalization,
+    "LogSoftmax": log_softmax,
     "MatMul": matmul,
     "QuantizeLinear": quantize_linear,
     "Relu": relu,
     "Softmax": softmax,
-    **{kind: _pair(*rule) for kind, rule in PAIRS.items()},
-    **{kind: _unary(*rule) for kind, rule in UNARY.items()},
 }

@@ -15,7 +15,7 @@ from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
-from hwsim.readers.onnx.patterns import with_gelus
+from hwsim.readers.onnx.patterns import inside_units, with_layer_norms
 from hwsim.readers.onnx.site import CODE_TYPES, Site
 from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
 
@@ -40,13 +40,13 @@ def read_onnx(path: Path) -> Workload:
 
 def _network(model: FileModel, name: str) -> Network:
     holds_codes = _is_quantized(model)
-    model = model if holds_codes else with_gelus(model)
+    model = model if holds_codes else with_layer_norms(model)
     graph = Graph(model, dict(model.constants), holds_codes=holds_codes)
     if not graph.holds_codes and len(model.inputs) != 1:
         raise UnsupportedError(f"{len(model.inputs)} inputs of reals; allowed: 1")
     for one in model.inputs:
         graph.enter(_input(model, one))
-    reals = Reals(graph)
+    reals = Reals(graph, frozenset() if holds_codes else inside_units(model))
     _build(graph, reals)
     outputs = [reals.finish(one.name) for one in model.outputs]
     return graph.network(name, [one.name for one in model.inputs], [one.name for one in outputs])
@@ -120,7 +120,7 @@ def _add(site: Site, reals: Reals) -> None:
         qonnx.BUILDERS[kind](site, reals)
     elif domain or not _runs(site):
         raise UnsupportedError(f"{site.label}: no such operator here{f' (domain {domain[:40]})' if domain else ''}")
-    elif kind in real.BUILDERS and not site.graph.holds_codes:
+    elif kind in real.BUILDERS and not site.graph.holds_codes and not _is_in_unit(site, reals):
         real.BUILDERS[kind](site, reals)
     elif kind in dynamic.BUILDERS:
         dynamic.BUILDERS[kind](site, reals)
@@ -130,6 +130,11 @@ def _add(site: Site, reals: Reals) -> None:
         _clamp(site)
     else:
         qdq.BUILDERS[kind](site, reals)
+
+
+def _is_in_unit(site: Site, reals: Reals) -> bool:
+    """Tell whether a node is part of a function of single elements that several nodes write out."""
+    return not reals.inside.isdisjoint((*site.node.inputs, *site.node.outputs))
 
 
 def _is_codes(site: Site, reals: Reals) -> bool:

@@ -22,6 +22,7 @@ from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.requantize import Activation
 from hwsim.readers.onnx import moves, qdq, real_float32
 from hwsim.readers.onnx.activation_products import stacked_product
+from hwsim.readers.onnx.elementwise import bounds
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.gru import gru
 from hwsim.readers.onnx.lazy import Reals, along, apply, leaf, with_constant
@@ -224,7 +225,7 @@ def _rectify(activation: Activation) -> Builder:
 
 def clip(site: Site, reals: Reals) -> None:
     """[0, 6] is ReLU6."""
-    low, high = qdq.bounds(site)
+    low, high = bounds(site)
     if (low, high) == (0.0, 6.0):
         _rectify("relu6")(site, reals)
         return

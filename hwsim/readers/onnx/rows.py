@@ -11,6 +11,7 @@ from hwsim.network.operators.layer_norm import float_work
 from hwsim.network.operators.qlinear import softmax_work
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import functions
+from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.readers.onnx.graph import plain
 from hwsim.readers.onnx.lazy import Expression, Reals, along, leaf
 from hwsim.readers.onnx.model import Array
@@ -19,12 +20,21 @@ from hwsim.readers.onnx.site import Site
 
 def softmax(site: Site, reals: Reals) -> None:
     """Along the last axis; before opset 13 all axes from ``axis`` on are one row."""
+    _of_rows(site, reals, functions.softmax)
+
+
+def log_softmax(site: Site, reals: Reals) -> None:
+    """The logarithm of `softmax`."""
+    _of_rows(site, reals, functions.log_softmax)
+
+
+def _of_rows(site: Site, reals: Reals, function: Callable[[Float32Array], Float32Array]) -> None:
     source = rows(site, reals)
     flattens = site.graph.model.opset < 13
     axis = site.axis(site.integer("axis", 1 if flattens else -1), len(source.shape))
     if axis != len(source.shape) - 1:
         raise UnsupportedError(f"{site.label}: axis {axis} of {list(source.shape)}; allowed: the last one")
-    reals.put(site.output, along(source, functions.softmax, source.shape, softmax_work(source.shape)))
+    reals.put(site.output, along(source, function, source.shape, softmax_work(source.shape)))
 
 
 def layer_normalization(site: Site, reals: Reals) -> None:
@@ -39,16 +49,17 @@ def layer_normalization(site: Site, reals: Reals) -> None:
 
 
 def factors(site: Site, shape: Shape) -> tuple[Array, Array]:
-    """Return scale and shift of a normalization, of the shape of its rows, in float32; a shift left out is 0.
+    """Return scale and shift of a normalization, of the shape of its rows, in float32; left out they are 1 and 0.
 
     Raises:
         UnsupportedError: they have other shapes.
     """
     row = shape[site.axis(site.integer("axis", -1), len(shape)) :]
-    found = [np.asarray(site.array(place), np.float32) for place in (1, 2) if site.has(place)]
-    if not found or any(one.shape != row for one in found):
+    given = [site.array(place) if site.has(place) else neutral(row) for place, neutral in ((1, np.ones), (2, np.zeros))]
+    if any(one.shape != row for one in given):
         raise UnsupportedError(f"{site.label}: scale or shift of other shapes than {list(row)}")
-    return found[0], found[1] if len(found) > 1 else np.zeros(row, np.float32)
+    scale, shift = (np.asarray(one, np.float32) for one in given)
+    return scale, shift
 
 
 def rows(site: Site, reals: Reals, axis: int = -1) -> Expression:
