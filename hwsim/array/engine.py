@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,16 @@ class FoldOperands:
         return FoldOperands(self.weights.T, self.activations.T, self.initial.T, self.accumulators.T)
 
 
+def transposed_operands(operands: Sequence[FoldOperands]) -> list[FoldOperands]:
+    """Return the operands of the transposed folds; one array that several of them share is shared again."""
+    turned: dict[int, IntArray] = {}
+
+    def turn(values: IntArray) -> IntArray:
+        return turned.setdefault(id(values), values.T)
+
+    return [FoldOperands(turn(one.weights), one.activations.T, one.initial.T, one.accumulators.T) for one in operands]
+
+
 class Engine(ABC):
     """Computes matrix products as the array would: same sums, same overflow events, same counts in all engines."""
 
@@ -55,10 +65,22 @@ class Engine(ABC):
         timing: FoldTiming,
         operands: Sequence[FoldOperands],
         max_events: int | None,
+        chains: Sequence[int] | None = None,
     ) -> FoldsResult:
-        """Run folds that do not depend on each other; ``max_events`` are kept of each."""
-        pairs = zip(folds, operands, strict=True)
-        return FoldsResult.together([self.run_fold(params, one, timing, its, max_events) for one, its in pairs])
+        """Run folds in order; ``max_events`` are kept of each.
+
+        ``chains`` numbers the chains that they belong to, from 0 as they come: the first fold of a chain here goes on
+        with its ``accumulators``, unless it starts the chain, the others with the sums of the one before. Without,
+        each fold is a chain's only one here.
+        """
+        sums: dict[int, tuple[int, IntArray]] = {}
+        results = []
+        for place, (fold, its) in enumerate(zip(folds, operands, strict=True)):
+            chain = place if chains is None else chains[place]
+            going_on = replace(its, accumulators=sums[chain][1]) if chain in sums else its
+            results.append(self.run_fold(params, fold, timing, going_on, max_events))
+            sums[chain] = place, results[-1].sums
+        return FoldsResult.together(results, {place for place, _ in sums.values()})
 
     def run_fold(
         self,

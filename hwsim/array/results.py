@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,21 +54,24 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldsResult:
-    """Folds that ran together: ``sums`` and kept ``events`` of each, ``per_pe`` and ``counts`` of all."""
+    """Folds that ran together: kept ``events`` of each, ``per_pe`` and ``counts`` of all.
 
-    sums: list[IntArray]
+    ``sums`` are those of each fold, None where another fold has gone on with them.
+    """
+
+    sums: list[IntArray | None]
     events: list[IntArray]
     per_pe: IntArray
     counts: Counts
 
     @classmethod
-    def together(cls, results: Sequence[FoldResult]) -> FoldsResult:
-        """Put the results of single folds together."""
+    def together(cls, results: Sequence[FoldResult], with_sums: Container[int]) -> FoldsResult:
+        """Put the results of single folds together, with the sums of those at some places."""
         counts = Counts()
         for one in results:
             counts.update(one.counts)
         return cls(
-            [one.sums for one in results],
+            [one.sums if place in with_sums else None for place, one in enumerate(results)],
             [one.overflows.events for one in results],
             np.sum([one.overflows.per_pe for one in results], axis=0),
             counts,

@@ -6,15 +6,21 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from hwsim.array.dataflows import rules
-from hwsim.array.engine import Engine, FoldOperands, contiguous, is_all_zero, register_dtype
+from hwsim.array.engine import Engine, FoldOperands, contiguous, register_dtype, transposed_operands
 from hwsim.array.folds import Fold, FoldTiming
+from hwsim.array.input_stationary import swap_operands
 from hwsim.array.params import ArrayParams, Dataflow, GemmShape
 from hwsim.array.results import FoldResult, FoldsResult, GemmResult, Overflows, sort_events
+from hwsim.array.stepped_folds import (
+    ChainsResult,
+    step_output_stationary,
+    step_output_stationary_folds,
+    step_weight_stationary_folds,
+)
 from hwsim.counts import Counts
 from hwsim.numerics.formats import IntArray
 
@@ -41,12 +47,15 @@ class SteppedEngine(Engine):
         operands: FoldOperands,
         max_events: int | None,
     ) -> FoldResult:
-        room = FIRST_EVENT_BUFFER if max_events is None else min(max_events, FIRST_EVENT_BUFFER)
-        step = _step_output_stationary if params.dataflow is Dataflow.OUTPUT_STATIONARY else _step_weight_stationary
-        result, found = step(params, fold, operands, room)
-        wanted = found if max_events is None else min(found, max_events)
-        if wanted > room:  # more events than the buffer: step again, now that their number is known
-            result, found = step(params, fold, operands, wanted)
+        if params.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            ran = _step_chains(params, [fold], timing, [operands], [0], max_events)
+            events, per_output = ran.events[0], ran.per_output[0]
+            left_out = ran.found[0] - len(events)
+            return FoldResult(ran.sums[0], Overflows(events, left_out, ran.per_pe, per_output), ran.counts)
+        room = _first_room(max_events)
+        result, found = step_output_stationary(params, fold, operands, room)
+        if _is_short(room, found, max_events):  # step again, now that their number is known
+            result, found = step_output_stationary(params, fold, operands, _wanted(found, max_events))
         result.overflows.events[:, 0] += fold.index * timing.interval
         return result
 
@@ -57,20 +66,45 @@ class SteppedEngine(Engine):
         timing: FoldTiming,
         operands: Sequence[FoldOperands],
         max_events: int | None,
+        chains: Sequence[int] | None = None,
     ) -> FoldsResult:
-        """Run folds that do not depend on each other: output-stationary ones of one depth and width in one loop."""
-        shapes = {one.weights.shape for one in operands}
-        if params.dataflow is not Dataflow.OUTPUT_STATIONARY or len(shapes) > 1:
-            return super().run_folds(params, folds, timing, operands, max_events)
-        room = FIRST_EVENT_BUFFER if max_events is None else min(max_events, FIRST_EVENT_BUFFER)
-        result, found = _step_output_stationary_folds(params, operands, room)
+        """Run folds in one loop: any but output-stationary ones of different depths and widths."""
+        numbers = range(len(folds)) if chains is None else chains
+        if params.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            return self._run_chains(params, folds, timing, operands, max_events, numbers)
+        if len({one.weights.shape for one in operands}) > 1:
+            return super().run_folds(params, folds, timing, operands, max_events, chains)
+        room = _first_room(max_events)
+        result, found = step_output_stationary_folds(params, operands, room)
         for place, (fold, count) in enumerate(zip(folds, found, strict=True)):
-            if count > room and (max_events is None or max_events > room):  # step again, with room for all of them
+            if _is_short(room, count, max_events):
                 again = self.run_fold(params, fold, timing, operands[place], max_events)
                 result.events[place] = again.overflows.events
             elif count:
                 result.events[place][:, 0] += fold.index * timing.interval
         return result
+
+    def _run_chains(
+        self,
+        params: ArrayParams,
+        folds: Sequence[Fold],
+        timing: FoldTiming,
+        operands: Sequence[FoldOperands],
+        max_events: int | None,
+        chains: Sequence[int],
+    ) -> FoldsResult:
+        """Run weight-stationary folds, or input-stationary ones as weight-stationary ones of the transposed product."""
+        is_transposed = params.dataflow is Dataflow.INPUT_STATIONARY
+        if is_transposed:
+            params, folds = params.transposed, [fold.transposed for fold in folds]
+            operands = transposed_operands(operands)
+        ran = _step_chains(params, folds, timing, operands, chains, max_events)
+        last = {chain: place for place, chain in enumerate(chains)}
+        sums: list[IntArray | None] = [None] * len(folds)
+        for chain, place in last.items():
+            sums[place] = ran.sums[chain].T if is_transposed else ran.sums[chain]
+        counts = swap_operands(ran.counts) if is_transposed else ran.counts
+        return FoldsResult(sums, ran.events, ran.per_pe, counts)
 
     def _gemm(self, params: ArrayParams, shape: GemmShape, operands: FoldOperands, max_events: int) -> GemmResult:
         dataflow = rules(params.dataflow)
@@ -106,6 +140,39 @@ def _chains(folds: Iterable[Fold]) -> list[list[Fold]]:
             chains.append([])
         chains[-1].append(fold)
     return chains
+
+
+def _first_room(max_events: int | None) -> int:
+    """Return for how many events of a fold there is room at first."""
+    return FIRST_EVENT_BUFFER if max_events is None else min(max_events, FIRST_EVENT_BUFFER)
+
+
+def _wanted(found: int, max_events: int | None) -> int:
+    return found if max_events is None else min(found, max_events)
+
+
+def _is_short(room: int, found: int, max_events: int | None) -> bool:
+    """Tell whether there was room for fewer events than are wanted of those that were found."""
+    return _wanted(found, max_events) > room
+
+
+def _step_chains(
+    params: ArrayParams,
+    folds: Sequence[Fold],
+    timing: FoldTiming,
+    operands: Sequence[FoldOperands],
+    chains: Sequence[int],
+    max_events: int | None,
+) -> ChainsResult:
+    """Step weight-stationary folds, and again if they had more events than there was room for at first."""
+    room = _first_room(max_events)
+    ran = step_weight_stationary_folds(params, folds, operands, chains, room)
+    most = max(ran.found)
+    if _is_short(room, most, max_events):
+        ran = step_weight_stationary_folds(params, folds, operands, chains, _wanted(most, max_events))
+    for fold, events in zip(folds, ran.events, strict=True):
+        events[:, 0] += fold.index * timing.interval
+    return ran
 
 
 class _Total:
@@ -169,144 +236,3 @@ class _ChainRunner:
                 per_output += result.overflows.per_output
             total.add(result)
         return FoldResult(sums, total.overflows(per_output), total.counts)
-
-
-def _step_output_stationary(
-    params: ArrayParams, fold: Fold, operands: FoldOperands, room: int
-) -> tuple[FoldResult, int]:
-    """Step a fold, keeping up to ``room`` events (cycles from the fold's start); also return how many there were."""
-    from hwsim.array.kernels import stepped as kernels
-
-    dtype = register_dtype(params)
-    used = (fold.out_rows.stop - fold.out_rows.start, fold.out_cols.stop - fold.out_cols.start)
-    initial = np.zeros((params.rows, params.cols), dtype)
-    initial[: used[0], : used[1]] = operands.initial
-    drained = np.zeros_like(initial)
-    per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
-    events = np.empty((room, 3), np.int64)
-    tally = np.zeros(kernels.TALLIES, np.int64)
-    found = kernels.step_output_stationary(
-        contiguous(operands.activations, dtype),
-        contiguous(operands.weights, dtype),
-        initial,
-        dtype(params.accumulator.min),
-        dtype(params.accumulator.max),
-        params.overflow == "saturate",
-        drained,
-        per_pe,
-        events,
-        tally,
-    )
-    sums = drained[: used[0], : used[1]].astype(np.int64)
-    overflows = Overflows(events[:found], max(found - room, 0), per_pe, per_pe[: used[0], : used[1]].copy())
-    return FoldResult(sums, overflows, _counts(tally)), found
-
-
-def _step_output_stationary_folds(
-    params: ArrayParams, operands: Sequence[FoldOperands], room: int
-) -> tuple[FoldsResult, list[int]]:
-    """Step folds of one depth and width, keeping up to ``room`` events of each; also return how many there were."""
-    from hwsim.array.kernels import stepped as kernels
-
-    dtype = register_dtype(params)
-    activations, activation_places = _pieces([one.activations for one in operands], dtype)
-    weights, weight_places = _pieces([one.weights for one in operands], dtype)
-    used_rows = [len(one.activations) for one in operands]
-    drained: Any = np.zeros((len(operands), params.rows, params.cols), dtype)
-    per_pe = np.zeros((len(operands), params.rows + 1, params.cols), np.int64)
-    events = np.empty((len(operands), room, 3), np.int64)
-    found = np.zeros(len(operands), np.int64)
-    tally = np.zeros(kernels.TALLIES, np.int64)
-    kernels.step_output_stationary_folds(
-        activations,
-        weights,
-        np.stack([activation_places, weight_places, used_rows], axis=1),
-        _starts(params, operands),
-        dtype(params.accumulator.min),
-        dtype(params.accumulator.max),
-        params.overflow == "saturate",
-        drained,
-        per_pe,
-        events,
-        found,
-        tally,
-    )
-    sums = [one[:used, : weights.shape[2]] for one, used in zip(drained, used_rows, strict=True)]
-    kept = [one[:count].copy() for one, count in zip(events, found, strict=True)]
-    return FoldsResult(sums, kept, per_pe.sum(axis=0), _counts(tally)), found.tolist()
-
-
-def _pieces(operands: Sequence[IntArray], dtype: Any) -> tuple[Any, IntArray]:
-    """Stack what differs, with zeros below where rows are fewer; return also the place of each operand in the stack."""
-    distinct = {id(one): one for one in operands}
-    places = {key: place for place, key in enumerate(distinct)}
-    stack = np.zeros((len(distinct), max(map(len, operands)), operands[0].shape[1]), dtype)
-    for piece, one in zip(stack, distinct.values(), strict=True):
-        piece[: len(one)] = one
-    return stack, np.asarray([places[id(one)] for one in operands])
-
-
-def _starts(params: ArrayParams, operands: Sequence[FoldOperands]) -> Any:
-    """Return what the sums of the whole array start from, for each fold; for none of them if all are zero."""
-    dtype = register_dtype(params)
-    if all(is_all_zero(one.initial) for one in operands):
-        return np.zeros((0, params.rows, params.cols), dtype)
-    starts = np.zeros((len(operands), params.rows, params.cols), dtype)
-    for start, one in zip(starts, operands, strict=True):
-        start[: one.initial.shape[0], : one.initial.shape[1]] = one.initial
-    return starts
-
-
-def _step_weight_stationary(
-    params: ArrayParams, fold: Fold, operands: FoldOperands, room: int
-) -> tuple[FoldResult, int]:
-    """Step a fold, keeping up to ``room`` events (cycles from the fold's start); also return how many there were."""
-    from hwsim.array.kernels import stepped as kernels
-
-    dtype = register_dtype(params)
-    starts_at_zero = not fold.first_in_chain or is_all_zero(operands.initial)
-    initial = operands.initial[:0] if starts_at_zero else operands.initial
-    accumulators: Any
-    if fold.first_in_chain:  # every one of them is stored into
-        accumulators = np.empty(operands.initial.shape, dtype)
-    else:
-        accumulators = np.array(operands.accumulators, dtype=dtype, order="C")
-    per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
-    per_output = np.zeros(accumulators.shape, np.int64)
-    events = np.empty((room, 3), np.int64)
-    tally = np.zeros(kernels.TALLIES, np.int64)
-    found = kernels.step_weight_stationary(
-        contiguous(operands.activations, dtype),
-        contiguous(operands.weights, dtype),
-        contiguous(initial, dtype),
-        accumulators,
-        fold.first_in_chain,
-        dtype(params.accumulator.min),
-        dtype(params.accumulator.max),
-        params.overflow == "saturate",
-        per_pe,
-        per_output,
-        events,
-        tally,
-    )
-    overflows = Overflows(events[:found], max(found - room, 0), per_pe, per_output)
-    return FoldResult(accumulators, overflows, _counts(tally)), found
-
-
-def _counts(tally: IntArray) -> Counts:
-    """Name what the kernels tallied."""
-    macs, activations, weights, sums, accumulator_writes, accumulator_adds = (int(count) for count in tally)
-    counts = Counts(
-        {
-            ("pe", "multiply"): macs,
-            ("pe", "accumulate"): macs,
-            ("pe", "activation_register_write"): activations,
-            ("pe", "weight_register_write"): weights,
-            ("pe", "partial_sum_register_write"): sums,
-        }
-    )
-    if accumulator_writes:
-        counts["accumulator_buffer", "write"] = accumulator_writes
-        counts["accumulator_buffer", "read"] = accumulator_adds
-        counts["accumulator_buffer", "add"] = accumulator_adds
-    return counts

@@ -65,13 +65,14 @@ class ProductData:
         kept = step.shape.depth if step.float_sums is not None else 0
         self._operands = np.zeros((*shape[:2], kept), np.int64)
 
-    def step_fold(self, group: int, fold: Fold) -> None:
+    def step_fold(self, group: int, fold: Fold, depth: slice) -> None:
         """Read the fold's operands from the scratchpads and step the array; the accumulators take its sums.
 
+        ``depth`` are the terms that lie there, of which the fold takes some.
         Terms of an output-stationary fold that come piece by piece wait for the last of them: every PE's adds and
         their cycles, stalls left out, are those of the whole fold.
         """
-        activations, weights = self._activations(group, fold), self._weights(group, fold)
+        activations, weights = self._activations(group, fold, depth), self._weights(group, fold, depth)
         if self._params.dataflow is Dataflow.OUTPUT_STATIONARY and not (fold.first_in_chain and fold.last_in_chain):
             self._pieces.append((activations, weights))
             if not fold.last_in_chain:
@@ -84,10 +85,11 @@ class ProductData:
         operands = FoldOperands(activations, weights, self._starts[group][place[1:]], self._accumulators[place])
         self._queue.add(FoldWork(group, fold, operands))
 
-    def _take(self, work: FoldWork, sums: IntArray, events: IntArray) -> None:
+    def _take(self, work: FoldWork, sums: IntArray | None, events: IntArray) -> None:
         """Put a fold's sums into the accumulators, and what the row-sum unit heard of it into that unit's."""
         group, fold = work.group, work.fold
-        self._accumulators[group, fold.out_rows, fold.out_cols] = sums
+        if sums is not None:
+            self._accumulators[group, fold.out_rows, fold.out_cols] = sums
         if fold.out_cols.start == self._plan.region.out_cols.start:  # the first columns
             self._hear(group, fold, work.operands.activations)
         self._keep(events, group, fold)
@@ -99,17 +101,21 @@ class ProductData:
         if self._step.float_sums is not None:
             self._operands[group, fold.out_rows, fold.depth] = activations
 
-    def _activations(self, group: int, fold: Fold) -> IntArray:
-        rows, depth = fold.out_rows, fold.depth
-        key = (group, rows.start, rows.stop, depth.start, depth.stop)
-        codes = self._activation_reads.read(key, lambda: self._step.gather.indices(group, rows, depth))
-        return self._step.offset_activations(codes)
+    def _activations(self, group: int, fold: Fold, depth: slice) -> IntArray:
+        """Return (rows, terms); those that stay in the PEs are few, and read for all folds of a chain at once."""
+        is_stationary = self._params.dataflow is Dataflow.INPUT_STATIONARY
+        rows, terms = fold.out_rows, depth if is_stationary else fold.depth
+        key = (group, rows.start, rows.stop, terms.start, terms.stop)
+        codes = self._activation_reads.read(key, lambda: self._step.gather.indices(group, rows, terms))
+        return self._step.offset_activations(codes[:, _within(fold.depth, terms)] if is_stationary else codes)
 
-    def _weights(self, group: int, fold: Fold) -> IntArray:
-        depth, cols = fold.depth, fold.out_cols
-        key = (group, depth.start, depth.stop, cols.start, cols.stop)
-        codes = self._weight_reads.read(key, lambda: (group, depth, cols))
-        return self._step.offset_weights(codes, group, cols)
+    def _weights(self, group: int, fold: Fold, depth: slice) -> IntArray:
+        """Return (terms, columns), read like the activations."""
+        is_stationary = self._params.dataflow is Dataflow.WEIGHT_STATIONARY
+        terms, cols = depth if is_stationary else fold.depth, fold.out_cols
+        key = (group, terms.start, terms.stop, cols.start, cols.stop)
+        codes = self._weight_reads.read(key, lambda: (group, terms, cols))
+        return self._step.offset_weights(codes[_within(fold.depth, terms)] if is_stationary else codes, group, cols)
 
     def requantize(self, group: int, fold: Fold) -> None:
         """Take the finished sums of a chain, as they are now, to be turned into output codes."""
@@ -172,6 +178,11 @@ class ProductData:
         moved[:, 0] += group * self._plan.group_cycles + streamed.get(self._params.dataflow, 0)
         together = np.concatenate([self._events, moved])
         self._events = sort_events(together)[: self._max_events]
+
+
+def _within(part: slice, whole: slice) -> slice:
+    """Return a part of a range counted from the beginning of the range."""
+    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 class LayerData:

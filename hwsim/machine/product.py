@@ -181,7 +181,7 @@ class ProductRun:
             yield from self._clock.until("bank", self._banks.get(1))
             self._timeline.end(waiting)
         if self._data is not None:
-            self._data.step_fold(tile.group, fold)
+            self._data.step_fold(tile.group, fold, tile.depth)
         passage = self._pass(fold, timing)
         ends_group = False
         if self.fold_number == folds.count - 1:

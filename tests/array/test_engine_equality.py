@@ -16,6 +16,7 @@ from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import Dataflow, GemmShape, array_params
 from hwsim.array.results import FoldResult, FoldsResult, GemmResult, Overflows
 from hwsim.array.stepped import FIRST_EVENT_BUFFER, SteppedEngine
+from hwsim.counts import Counts
 
 ENGINES = [SteppedEngine(threads=1), FunctionalEngine()]
 
@@ -100,33 +101,56 @@ def test_both_engines_run_the_same_folds(seed: int) -> None:
             assert left.counts == right.counts, product
 
 
-def run_folds_together(engine: Engine, product: Product) -> tuple[FoldsResult, FoldsResult]:
-    """Run folds that start sums together, and put together what they give alone; some share an operand."""
+def run_folds_together(engine: Engine, product: Product, cut: float = 0.5) -> tuple[np.ndarray, list[FoldsResult]]:
+    """Run a product's folds in two parts, which may cut a chain; some folds share an operand."""
     params, shape = product.params, GemmShape(*product.activations.shape, product.weights.shape[1])
     timing = rules(params.dataflow).timing(shape, params)
-    folds = [fold for fold in rules(params.dataflow).folds(shape, params) if fold.first_in_chain]
-    rows: dict[int, np.ndarray] = {}
-    operands = []
-    for fold in folds:
-        start = product.initial[fold.out_rows, fold.out_cols]
-        activations = rows.setdefault(fold.out_rows.start, product.activations[fold.out_rows, fold.depth])
-        operands.append(FoldOperands(activations, product.weights[fold.depth, fold.out_cols], start, start))
-    pairs = zip(folds, operands, strict=True)
-    alone = [engine.run_fold(params, fold, timing, its, product.max_events) for fold, its in pairs]
-    return engine.run_folds(params, folds, timing, operands, product.max_events), FoldsResult.together(alone)
+    folds = list(rules(params.dataflow).folds(shape, params))
+    sums, results, shared = np.zeros_like(product.initial), [], {}
+    at = int(cut * len(folds))
+    for part in filter(None, (folds[:at], folds[at:])):
+        chains: dict[tuple[int, int], int] = {}
+        numbers, operands = [], []
+        for fold in part:
+            place = (fold.out_rows, fold.out_cols)
+            a, w = (fold.out_rows, fold.depth), (fold.depth, fold.out_cols)
+            activations = shared.setdefault(f"a{a}", product.activations[a])
+            weights = shared.setdefault(f"w{w}", product.weights[w])
+            operands.append(FoldOperands(activations, weights, product.initial[place], sums[place]))
+            numbers.append(chains.setdefault((fold.out_rows.start, fold.out_cols.start), len(chains)))
+        results.append(engine.run_folds(params, part, timing, operands, product.max_events, numbers))
+        for fold, found in zip(part, results[-1].sums, strict=True):
+            if found is not None:
+                sums[fold.out_rows, fold.out_cols] = found
+    return sums, results
 
 
+@pytest.mark.parametrize("cut", [0, 0.4, 0.7])
 @pytest.mark.parametrize("engine", ENGINES, ids=["stepped", "functional"])
-def test_folds_that_run_together_give_what_each_gives_alone(engine: Engine) -> None:
+def test_folds_that_run_together_give_what_each_gives_alone(engine: Engine, cut: float) -> None:
     several = 0
     for product in random_products(3500, 80):
-        together, alone = run_folds_together(engine, product)
-        for left, right in ((together.sums, alone.sums), (together.events, alone.events)):
-            assert all(np.array_equal(*pair) for pair in zip(left, right, strict=True)), product
-        assert np.array_equal(together.per_pe, alone.per_pe), product
-        assert together.counts == alone.counts, product
-        several += len(together.sums) > 1
-    assert several > 20
+        sums, parts = run_folds_together(engine, product, cut)
+        expected, alone = run_fold_by_fold(engine, product)
+        assert np.array_equal(sums, expected), product
+        events = [of_fold for part in parts for of_fold in part.events]
+        assert all(np.array_equal(*pair) for pair in zip(events, (one.overflows.events for one in alone), strict=True))
+        assert np.array_equal(sum(part.per_pe for part in parts), sum(one.overflows.per_pe for one in alone)), product
+        assert sum((part.counts for part in parts), Counts()) == sum((one.counts for one in alone), Counts()), product
+        several += any(found is None for part in parts for found in part.sums)
+    assert several > 20  # had folds of one chain in a part
+
+
+def test_folds_of_a_chain_with_more_events_than_the_first_buffer_are_all_kept() -> None:
+    """The second fold of a chain is stepped again from the sums that the first one left."""
+    params = array_params(8, 8, "weight_stationary", weight_bits=8, activation_bits=8, guard_bits=-4)
+    activations, weights = np.full((3000, 24), -128), np.full((24, 8), -128)
+    product = Product(params, activations, weights, np.zeros((3000, 8), np.int64), None)
+    (stepped_sums, (stepped,)), (sums, (functional,)) = (run_folds_together(one, product, 0) for one in ENGINES)
+    assert len(stepped.events) == 3
+    assert all(len(events) > FIRST_EVENT_BUFFER for events in stepped.events)
+    assert np.array_equal(stepped_sums, sums)
+    assert all(np.array_equal(*pair) for pair in zip(stepped.events, functional.events, strict=True))
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=["stepped", "functional"])
@@ -151,7 +175,7 @@ def test_each_kernel_is_compiled_for_two_register_widths() -> None:
     for kernel in (
         stepped.step_output_stationary,
         stepped.step_output_stationary_folds,
-        stepped.step_weight_stationary,
+        stepped.step_weight_stationary_folds,
         functional.sum_output_stationary,
         functional.sum_weight_stationary,
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from hwsim.array.functional import FunctionalEngine
 from hwsim.array.params import GemmShape, array_params
 from hwsim.array.results import FoldsResult
 from hwsim.array.stepped import SteppedEngine
+from hwsim.machine import stepping
 from hwsim.machine.stepping import MOST_FOLDS, FoldQueue, FoldWork
 from hwsim.numerics.formats import IntArray
 
@@ -48,6 +51,56 @@ def test_folds_of_other_shapes_start_a_new_batch() -> None:
         queue.add(work(number, depth))
     queue.settle()
     assert taken == [0, 3, 8, 12, 16, 15]
+
+
+def chained_works(dataflow: str, sums: IntArray) -> Iterator[FoldWork]:
+    """Yield a product's folds, two of one chain and two of the other in turns; ``sums`` are the accumulators."""
+    random = np.random.default_rng(2)
+    activations, weights = random.integers(-128, 128, (4, 31)), random.integers(-128, 128, (31, 4))
+    for index, (start, other) in enumerate((start, other) for start in range(0, 31, 4) for other in (0, 2)):
+        for depth in (slice(start, start + 2), slice(start + 2, min(start + 4, 31))):
+            rows, cols = slice(0, 4), slice(0, 4)
+            if dataflow == "weight_stationary":
+                cols = slice(other, other + 2)
+            else:
+                rows = slice(other, other + 2)
+            place = (rows, cols)
+            operands = FoldOperands(
+                activations[rows, depth], weights[depth, cols], np.zeros_like(sums[place]), sums[place]
+            )
+            yield FoldWork(0, Fold(index, rows, depth, cols, depth.start == 0, depth.stop == 31), operands)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("most_folds", [1, 3, 7, 64])
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "input_stationary"])
+def test_chains_that_take_turns_go_on_with_their_sums(
+    monkeypatch: pytest.MonkeyPatch, dataflow: str, most_folds: int, threads: int
+) -> None:
+    """However they are cut into batches, they give what the folds give one by one, which overflow."""
+    monkeypatch.setattr(stepping, "MOST_FOLDS", most_folds)
+    monkeypatch.setattr(stepping, "LONGEST_BATCH", 1)
+    params = array_params(2, 2, dataflow, weight_bits=8, activation_bits=8, guard_bits=-1, overflow="saturate")
+    timing = rules(params.dataflow).timing(GemmShape(4, 31, 4), params)
+    sums, events = np.zeros((4, 4), np.int64), []
+
+    def take(work: FoldWork, found: IntArray | None, its_events: IntArray) -> None:
+        events.extend(its_events.tolist())
+        if found is not None:
+            sums[work.fold.out_rows, work.fold.out_cols] = found
+
+    queue = FoldQueue(SteppedEngine(threads), params, timing, 1000, take)
+    for one in chained_works(dataflow, sums):
+        queue.add(one)
+    queue.settle()
+    alone, expected_events = np.zeros((4, 4), np.int64), []
+    for one in chained_works(dataflow, alone):
+        result = FunctionalEngine().run_fold(params, one.fold, timing, one.operands, None)
+        alone[one.fold.out_rows, one.fold.out_cols] = result.sums
+        expected_events += result.overflows.events.tolist()
+    assert np.array_equal(sums, alone)
+    assert events == expected_events != []
+    assert queue.per_pe.sum() == len(events)
 
 
 def test_what_follows_nothing_happens_at_once() -> None:

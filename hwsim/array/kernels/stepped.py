@@ -324,3 +324,35 @@ def step_weight_stationary(
             add_ticks(tally, multiplied, moved_right, SUM_WRITES, moved_down)
     add_ticks(tally, multiplied, moved_right, SUM_WRITES, moved_down)
     return found
+
+
+@kernel
+def step_weight_stationary_folds(
+    streams, weights, initial, which, accumulators, low, high, saturate, pe_overflows, out_overflows, events, found,
+    tally,
+):  # fmt: skip
+    """Step weight-stationary folds of any sizes, one after the other.
+
+    Args:
+        streams, weights, initial: words of all folds' activations (stream, rows used), weights (rows used, cols used)
+            and starting values (stream, cols used), those of one fold after those of another.
+        which: (folds, 8): the length of the stream, the rows and the columns that each fold uses, where its words
+            begin in ``streams``, ``weights``, ``initial`` (-1: zeros) and ``accumulators``, and whether it stores.
+        accumulators, out_overflows: words of (stream, cols used), stored into or added to.
+        low, high, saturate: the accumulator's range and what it does outside.
+        pe_overflows: (rows + 1, cols), counts are added.
+        events: (folds, room, 3), takes each fold's events; found: (folds,), takes how many there were.
+        tally: see the module.
+    """
+    for n in range(which.shape[0]):
+        length, rows, cols, stream, held, start, sums, first = which[n]
+        begun = length if start >= 0 else 0
+        found[n] = step_weight_stationary(
+            streams[stream : stream + length * rows].reshape(length, rows),
+            weights[held : held + rows * cols].reshape(rows, cols),
+            initial[max(start, 0) : max(start, 0) + begun * cols].reshape(begun, cols),
+            accumulators[sums : sums + length * cols].reshape(length, cols),
+            first != 0, low, high, saturate, pe_overflows,
+            out_overflows[sums : sums + length * cols].reshape(length, cols),
+            events[n], tally,
+        )  # fmt: skip

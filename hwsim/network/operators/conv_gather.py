@@ -43,11 +43,18 @@ class ConvGather(Gather):
         rows, depth = rows or self.all_rows, depth or self.all_depth
         first, last = depth.start // self.each, (depth.stop - 1) // self.each
         pixels = self._pixels(rows, slice(first, last + 1))
-        channels = group * self.each + np.arange(self.each)
+        if first == last:  # of one tap, perhaps not all channels
+            return self._elements(group, pixels, slice(depth.start - first * self.each, depth.stop - first * self.each))
+        found = self._elements(group, pixels, slice(0, self.each))
+        skipped = first * self.each
+        return found[:, depth.start - skipped : depth.stop - skipped]
+
+    def _elements(self, group: int, pixels: IntArray, each: slice) -> IntArray:
+        """Return the elements of some channels of a group in pixels (rows, taps)."""
+        channels = group * self.each + np.arange(each.start, each.stop)
         found = pixels[:, :, None] * (self.each * self.groups) + channels
         found[pixels == PADDING] = PADDING
-        skipped = first * self.each
-        return found.reshape(len(pixels), -1)[:, depth.start - skipped : depth.stop - skipped]
+        return found.reshape(len(pixels), -1)
 
     def _pixels(self, rows: slice, taps: slice) -> IntArray:
         """Return the pixel under each tap of each window, -1 where it hangs over the edge."""
