@@ -76,6 +76,7 @@ def _split(whole: MatmulOperator, tensors: dict[str, Tensor], group_size: int) -
     """Return the two operators; put the partial products' tensor and the rearranged weight into ``tensors``."""
     weight = np.asarray(tensors[whole.weight].data, np.float64)
     channels = weight.shape[-1]
+    group_size = min(group_size, weight.size // channels)  # a group beyond the depth would only multiply zeros
     grouped = group_depth(weight, group_size)
     groups = grouped.shape[1] // channels
     tensors[whole.weight] = replace(tensors[whole.weight], shape=grouped.shape, data=grouped)

@@ -37,6 +37,10 @@ def groups_of(size: int, **others: Any) -> dict[str, Any]:
     return found | {key.replace("__", "."): value for key, value in others.items()}
 
 
+def groups_text(size: int) -> list[str]:
+    return [f"{key}={value}" for key, value in groups_of(size).items()]
+
+
 def compiled(workload: Workload, overrides: dict[str, Any]) -> Compiled:
     return compile_workload(apply_overrides(load_arch("edge16"), overrides), workload)
 
@@ -100,6 +104,12 @@ def test_one_group_as_deep_as_the_product_is_a_scale_for_each_channel(digits: Wo
     of_groups, of_channels = (tensors(compiled(digits, overrides), digits) for overrides in (groups_of(1000), {}))
     assert np.mean(of_groups["relu1"] != of_channels["relu1"]) < 0.002
     assert np.abs(of_groups["logits"] - of_channels["logits"]).max() <= 2
+
+
+def test_a_group_is_no_larger_than_the_depth() -> None:
+    """digits_cnn's products are 9, 72, 144, 64 and 32 terms deep: none of them multiplies zeros to fill a group up."""
+    whole = run("edge16", "digits_cnn", samples=1).totals["macs"]
+    assert run("edge16", "digits_cnn", overrides=groups_text(144), samples=1).totals["macs"] == whole
 
 
 def test_finer_scales_keep_more_of_narrow_weights(digits: Workload) -> None:
