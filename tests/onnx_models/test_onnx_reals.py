@@ -192,7 +192,7 @@ def test_an_lstm_runs_quantized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("attributes", "text"),
     [
-        ({"direction": "reverse"}, "another direction than forward"),
+        ({"direction": "both"}, "another direction than forward, reverse, bidirectional"),
         ({"clip": 1.0}, "other activations than its own, or clip"),
         ({"layout": 1}, "layout or input_forget"),
     ],

@@ -23,6 +23,7 @@ IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAverage
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 INTEGERS = ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
 MOVES = moves.BUILDERS | cuts.BUILDERS
+RECURRENT = ("GRU", "LSTM")
 PASSES_THROUGH = ("QuantizeLinear", "DequantizeLinear", "Relu")
 
 
@@ -159,7 +160,7 @@ def _clamp(site: Site) -> None:
 
 
 def _input(model: FileModel, found: FileInput) -> Live:
-    """Return an input; an open first size is 1, the samples' axis; images that are convolved lie channels last.
+    """Return an input; an open size of samples is 1; images that are convolved lie channels last.
 
     Raises:
         ConfigError: other open sizes, or none at all.
@@ -167,11 +168,12 @@ def _input(model: FileModel, found: FileInput) -> Live:
     """
     if found.shape is None or not found.shape:
         raise ConfigError(f"input '{found.name[:80]}' has no shape")
-    shape: Shape = (found.shape[0] or 1, *found.shape[1:])
+    samples = 1 if _is_sequence(model, found.name) and found.shape[0] else 0
+    shape: Shape = tuple(size or int(axis == samples) for axis, size in enumerate(found.shape))
     if 0 in shape:
         raise ConfigError(
-            f"input '{found.name[:80]}' of shape {[size or 'open' for size in shape]}; "
-            "allowed: only the first size open"
+            f"input '{found.name[:80]}' of shape {[size or 'open' for size in found.shape]}; "
+            "allowed: only the first size open, or the second one of what a recurrent operator reads"
         )
     order = channels_last(shape) if len(shape) in (3, 4) and _is_image(model, found.name) else plain(shape)
     kind = found.dtype.lower()
@@ -184,6 +186,11 @@ def _input(model: FileModel, found: FileInput) -> Live:
 
 def _types() -> str:
     return ", ".join(name.upper() for name in CODE_TYPES)
+
+
+def _is_sequence(model: FileModel, name: str) -> bool:
+    """Tell whether a tensor's first axis is that of steps: recurrent operators read it."""
+    return any(node.inputs[:1] == (name,) and node.kind in RECURRENT for node in model.nodes)
 
 
 def _is_image(model: FileModel, name: str) -> bool:
