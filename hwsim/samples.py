@@ -84,6 +84,21 @@ def choose_samples(
     Raises:
         ConfigError: there are no inputs, or they are of the wrong shape or number, or there is nothing to run them on.
     """
+    chosen = select_samples(workload, inputs=inputs, labels=labels, samples=samples)
+    network = workload.network
+    if network.holds_codes or not network.has_values:
+        return chosen
+    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+
+
+def select_samples(
+    workload: Workload, *, inputs: Inputs | None, labels: IntArray | None, samples: int | None
+) -> Samples:
+    """Choose what to run, as ``choose_samples``, and compute nothing.
+
+    Raises:
+        ConfigError: as there.
+    """
     if not workload.network.has_values:
         _refuse_values(workload, inputs=inputs, labels=labels, samples=samples)
         return Samples(workload, {}, None, None)
@@ -103,10 +118,7 @@ def choose_samples(
         raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
     if samples is not None and not 1 <= samples <= count:
         raise ConfigError(f"{samples} samples; allowed: 1 to {count}")
-    chosen = Samples(workload, named, labels, None).part(slice(samples))
-    if network.holds_codes:
-        return chosen
-    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+    return Samples(workload, named, labels, None).part(slice(samples))
 
 
 def _refuse_values(workload: Workload, **values: object) -> None:

@@ -15,6 +15,7 @@ from hwsim.array.gemm import EngineName, make_engine
 from hwsim.compilation import Compiled, compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import load_arch
+from hwsim.energy.table import EnergyTable
 from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.execute.codes import Values
 from hwsim.execute.integer import IntegerRun, run_integer
@@ -28,7 +29,7 @@ from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.run_result import OverflowEvent, RunResult
 from hwsim.samples import Inputs, Samples, choose_samples, with_calibration
-from hwsim.simulate_float import float_tensors, simulate_float
+from hwsim.simulate_float import float_tensors, prepare_float, simulate_float
 
 MAX_EVENTS = 10_000
 DEFAULT_ENGINE: EngineName = "stepped"
@@ -121,10 +122,9 @@ def simulate(
         if trace is not None:
             raise ConfigError(f"trace with array.number_format {spec.array.number_format}; allowed: integer")
         return simulate_float(spec, chosen, __version__)
-    compiled = compile_workload(spec, chosen.workload)
+    compiled = _compiled(spec, chosen)
     if not compiled.network.has_values:
         return _timed(spec, compiled, trace)
-    chosen.check_batch(compiled.batch)
     codes = compiled.codes(chosen.inputs)
     if with_data:
         run_samples = _checked_run if engine == "stepped" else _functional_run
@@ -148,6 +148,27 @@ def simulate(
         events_kept=events,
         events_left_out=left_out,
     )
+
+
+def check_run(spec: ArchSpec, chosen: Samples) -> None:
+    """Refuse what ``simulate`` refuses, as far as that is known without running anything.
+
+    Raises:
+        ConfigError: too few samples for a batch, a layer that does not fit, an unknown energy table, ….
+        UnsupportedError: an operator without an integer form.
+    """
+    if spec.array.float_formats is None:
+        _compiled(spec, chosen)
+    else:
+        prepare_float(spec, chosen)
+    EnergyTable.load(spec.energy_table)
+
+
+def _compiled(spec: ArchSpec, chosen: Samples) -> Compiled:
+    compiled = compile_workload(spec, chosen.workload)
+    if compiled.network.has_values:
+        chosen.check_batch(compiled.batch)
+    return compiled
 
 
 def _checked_run(

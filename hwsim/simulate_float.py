@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,6 +29,16 @@ from hwsim.results.run_result import RunResult
 from hwsim.samples import Samples
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadyFloats:
+    """A workload made ready for an array of floats: its network, steps of one sample, and layers of a batch."""
+
+    array: FloatArray
+    network: Network
+    steps: tuple[Step, ...]
+    layers: tuple[LayerPlan, ...]
+
+
 def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
     """Run chosen samples on an array of floats; weights and activations are converted, nothing is quantized.
 
@@ -40,21 +51,16 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
         UnsupportedError: the workload has no float network, or operators that the machine does not have for floats.
         AccumulatorOverflowError: something overflowed under ``overflow: error``.
     """
-    array = _array(spec)
-    network = _float_network(spec, chosen, array)
-    steps = lower_float(network, array.operand, array.accumulator)
-    stop = spec.array.overflow == "error"
-    batch = spec.mapping.batch
-    chosen.check_batch(batch)
-    layers = _plan(spec, array, network, steps)
+    ready = prepare_float(spec, chosen)
+    network = ready.network
     run = run_float(
-        steps,
-        array,
+        ready.steps,
+        ready.array,
         _inputs(network, chosen),
         keep=[network.output],
-        stop=stop,
-        batch=batch,
-        shares=sample_shares(layers),
+        stop=spec.array.overflow == "error",
+        batch=spec.mapping.batch,
+        shares=sample_shares(ready.layers),
     )
     outputs = run.values[network.output].astype(np.float64)
     reference = None if chosen.float_outputs is None else chosen.float_outputs.reshape(outputs.shape)
@@ -68,8 +74,22 @@ def simulate_float(spec: ArchSpec, chosen: Samples, version: str) -> RunResult:
         accuracy=None if chosen.labels is None else accuracy_with_nan(outputs, chosen.labels),
         float_accuracy=None if chosen.labels is None or reference is None else accuracy(reference, chosen.labels),
         sqnr_db=sqnr_db(reference, outputs) if reference is not None and comparable else None,
-        layer_results=layer_results(run_machine(layers, spec), spec, run.overflows),
+        layer_results=layer_results(run_machine(ready.layers, spec), spec, run.overflows),
     )
+
+
+def prepare_float(spec: ArchSpec, chosen: Samples) -> ReadyFloats:
+    """Lower and plan a workload for an array of floats.
+
+    Raises:
+        ConfigError: there are fewer samples than a batch has, or a layer does not fit.
+        UnsupportedError: the workload has no float network, or operators that the machine does not have for floats.
+    """
+    array = _array(spec)
+    network = _float_network(spec, chosen, array)
+    steps = lower_float(network, array.operand, array.accumulator)
+    chosen.check_batch(spec.mapping.batch)
+    return ReadyFloats(array, network, steps, _plan(spec, array, network, steps))
 
 
 def float_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Floats]:

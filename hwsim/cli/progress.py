@@ -45,6 +45,11 @@ def sweep_progress() -> SweepProgress:
     return ProgressBar() if sys.stderr.isatty() else ProgressLines()
 
 
+def check_progress() -> SweepProgress:
+    """Return a bar for points that are checked and not run; where stderr is no terminal nothing is said."""
+    return ProgressBar() if sys.stderr.isatty() else NoProgress()
+
+
 class ProgressBar(SweepProgress):
     """A bar with points, failures, elapsed and remaining time."""
 
@@ -76,6 +81,16 @@ class ProgressBar(SweepProgress):
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.stop()
+
+
+class NoProgress(SweepProgress):
+    """Says nothing."""
+
+    def start(self, total: int, already_done: int) -> None:
+        """Begin."""
+
+    def advance(self, *, failed: bool) -> None:
+        """Go on."""
 
 
 class ProgressLines(SweepProgress):

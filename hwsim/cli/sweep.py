@@ -10,14 +10,14 @@ from pathlib import Path
 
 from hwsim.cli.inputs import Problems
 from hwsim.cli.output import shortened
-from hwsim.cli.progress import SweepProgress, sweep_progress
+from hwsim.cli.progress import SweepProgress, check_progress, sweep_progress
 from hwsim.cli.sweep_text import SweepSummary, print_dry_run, print_summary
 from hwsim.cli.wording import counted
 from hwsim.config.load import LoadedSweep, WorkloadFiles, load_sweep
 from hwsim.errors import EXIT_INTERRUPTED, ConfigError, HwsimError, PointsFailedError
 from hwsim.results.points import point_row
 from hwsim.results.store import ResultStore, StoredPoint
-from hwsim.sweep.runner import SweepOutcome, SweepStart, run_sweep
+from hwsim.sweep.runner import SweepOutcome, SweepStart, check_sweep, run_sweep
 from hwsim.sweep.worker import check_files
 
 _RESULTS = Path("results")
@@ -49,19 +49,39 @@ def sweep_points(request: SweepRequest) -> None:
 
     Raises:
         HwsimError: ConfigError before any point runs; PointsFailedError and SweepInterruptedError when all that
-            could be stored is.
+            could be stored is, and PointsFailedError where a dry run finds that points would fail.
     """
     loaded = _loaded(request)
     folder = request.out or _RESULTS / _folder_name(loaded)
     jobs = _job_count(request.jobs)
     if request.dry_run:
-        print_dry_run(loaded, folder, as_json=request.as_json)
+        _dry_run(loaded, folder, jobs, request)
         return
     failed: list[StoredPoint] = []
     outcome = _run(loaded, folder, jobs, request, failed)
     print_summary(_summary(outcome, request), as_json=request.as_json)
     if failed:
-        raise PointsFailedError(_failure_lines(outcome, failed))
+        head = f"{outcome.failed:,} of {counted(outcome.total, 'point')} failed; they are run again next time"
+        raise PointsFailedError(_failure_lines(head, failed))
+
+
+def _dry_run(loaded: LoadedSweep, folder: Path, jobs: int, request: SweepRequest) -> None:
+    """Plan every point and print the list of them.
+
+    Raises:
+        PointsFailedError: some would be refused; one line for each.
+    """
+    with check_progress() as progress:
+        refused = check_sweep(
+            loaded,
+            jobs=jobs,
+            on_start=lambda start: progress.start(start.total, start.already_done),
+            on_point=lambda outcome: progress.advance(failed=bool(outcome.error)),
+        )
+    print_dry_run(loaded, folder, {one.place.point: one.error for one in refused}, as_json=request.as_json)
+    if refused:
+        head = f"{len(refused):,} of {counted(loaded.spec.point_count, 'point')} would fail"
+        raise PointsFailedError(_failure_lines(head, refused))
 
 
 def _loaded(request: SweepRequest) -> LoadedSweep:
@@ -167,11 +187,9 @@ def _summary(outcome: SweepOutcome, request: SweepRequest) -> SweepSummary:
     return SweepSummary(outcome, rows, write_plots(outcome.folder))
 
 
-def _failure_lines(outcome: SweepOutcome, failed: list[StoredPoint]) -> str:
+def _failure_lines(head: str, failed: list[StoredPoint]) -> str:
     ordered = sorted(failed, key=lambda point: point.place.point)
-    lines = [_failure(point) for point in ordered]
-    head = f"{outcome.failed:,} of {counted(outcome.total, 'point')} failed; they are run again next time"
-    return "\n".join([head, *shortened(lines)])
+    return "\n".join([head, *shortened([_failure(point) for point in ordered])])
 
 
 def _failure(point: StoredPoint) -> str:

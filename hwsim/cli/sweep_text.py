@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ class SweepSummary:
     plots: Sequence[PlotOutcome]
 
 
-def print_dry_run(loaded: LoadedSweep, folder: Path, *, as_json: bool) -> None:
-    """Print the points of a sweep that has been checked and is not run."""
+def print_dry_run(loaded: LoadedSweep, folder: Path, errors: Mapping[int, str], *, as_json: bool) -> None:
+    """Print the points of a sweep that has been checked and is not run; ``errors`` are those of points, by number."""
     points = expand(loaded.spec)
     if as_json:
         print_json(
@@ -46,7 +46,13 @@ def print_dry_run(loaded: LoadedSweep, folder: Path, *, as_json: bool) -> None:
                 "folder": folder,
                 "total": len(points),
                 "points": [
-                    {"point": point.index, "workload": point.workload, "swept": point.overrides} for point in points
+                    {
+                        "point": point.index,
+                        "workload": point.workload,
+                        "swept": point.overrides,
+                        "error": errors.get(point.index, ""),
+                    }
+                    for point in points
                 ],
             }
         )

@@ -47,8 +47,8 @@ class LayerResult:
     The matrix product is out_rows × depth × out_cols for each of ``groups``; a layer without one has 0 MACs.
     ``array_cycles`` is the time of the array alone with all operands at hand. ``dram_row_misses`` are rows of DRAM that
     were opened, ``dram_row_hits`` bursts that found theirs open; 0 where the architecture has no ``dram.row_bytes``.
-    ``cores`` is how many cores worked on the layer, ``split`` along what they shared its product (``out_rows``,
-    ``out_cols`` or ``groups``); None on one core, and for a layer without a product.
+    ``cores`` is how many cores worked on the layer, ``split`` along what they shared its product, as ``mapping.split``
+    names it; None on one core, and for a layer without a product.
     """
 
     layer: str

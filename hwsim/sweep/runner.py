@@ -21,8 +21,10 @@ from hwsim.readers.read import read_workload
 from hwsim.results.points import write_points_csv
 from hwsim.results.run_result import RunResult
 from hwsim.results.store import ResultStore, StoredPoint, SweepPoint
-from hwsim.sweep.worker import Outcome, Task, one_thread_each, run_task, start_worker
+from hwsim.sweep.worker import Outcome, Task, check_task, one_thread_each, run_task, start_worker
 
+_FEW_POINTS = 16
+"""So many points are checked sooner than processes start."""
 WORKER_DIED = "the worker process died (out of memory, or killed)"
 
 
@@ -86,8 +88,10 @@ def run_sweep(
         already = sum(job.place.key in done for job in planned)
         on_start(SweepStart(len(planned), already))
         failed = 0
+        if not _is_serial(pending, jobs):
+            compile_functional_kernels()  # so that the workers find them compiled
         try:
-            for job, outcome in _outcomes(pending, jobs):
+            for job, outcome in _outcomes(pending, jobs, run_task):
                 stored = _stored(job, outcome)
                 store.put(stored)
                 failed += stored.status == "failed"
@@ -95,6 +99,36 @@ def run_sweep(
         finally:
             points_csv = write_points_csv(folder)
     return SweepOutcome(folder, len(planned), already, len(pending), failed, points_csv)
+
+
+def check_sweep(
+    sweep: LoadedSweep,
+    *,
+    jobs: int,
+    on_start: Callable[[SweepStart], None] = lambda _: None,
+    on_point: Callable[[Outcome], None] = lambda _: None,
+) -> list[StoredPoint]:
+    """Plan every point without running any, and return those that would be refused, in order, as they would be stored.
+
+    Not known before a run are overflows under ``overflow: error`` and actions that an energy table lacks.
+
+    Args:
+        sweep: what to check.
+        jobs: number of processes; few points are checked in this one.
+        on_start, on_point: told what there is to do, and of each point whether it has an error.
+
+    Raises:
+        ConfigError: a workload cannot be read.
+    """
+    planned = list(_jobs(sweep))
+    pending = _first_of_each_key(planned)
+    on_start(SweepStart(len(pending), 0))
+    errors = {}
+    for job, outcome in _outcomes(pending, jobs if len(pending) > _FEW_POINTS else 1, check_task):
+        if outcome.error:
+            errors[job.place.key] = outcome.error
+        on_point(outcome)
+    return [_failed(job, errors[job.place.key]) for job in planned if job.place.key in errors]
 
 
 def _jobs(sweep: LoadedSweep) -> Iterator[_Job]:
@@ -138,35 +172,44 @@ def _first_of_each_key(jobs: Iterable[_Job]) -> list[_Job]:
 
 def _stored(job: _Job, outcome: Outcome) -> StoredPoint:
     if outcome.result is None:
-        return StoredPoint(job.place, job.task.architecture, "failed", outcome.error)
+        return _failed(job, outcome.error)
     return StoredPoint(job.place, job.task.architecture, "ok", result=RunResult.from_json_dict(outcome.result))
 
 
-def _outcomes(pending: list[_Job], jobs: int) -> Iterator[tuple[_Job, Outcome]]:
+def _is_serial(pending: list[_Job], jobs: int) -> bool:
+    return jobs == 1 or len(pending) < 2
+
+
+def _failed(job: _Job, error: str) -> StoredPoint:
+    return StoredPoint(job.place, job.task.architecture, "failed", error)
+
+
+def _outcomes(pending: list[_Job], jobs: int, work: Callable[[Task], Outcome]) -> Iterator[tuple[_Job, Outcome]]:
     """Yield outcomes as they come; a pool whose worker died is replaced."""
-    if jobs == 1 or len(pending) < 2:
+    if _is_serial(pending, jobs):
         for job in pending:
-            yield job, run_task(job.task)
+            yield job, work(job.task)
         return
-    compile_functional_kernels()  # so that the workers find them compiled
     queue = list(reversed(pending))
     while queue:
         with one_thread_each():
             pool = ProcessPoolExecutor(min(jobs, len(queue)), get_context("spawn"), initializer=start_worker)
             try:
-                yield from _drain(pool, queue, jobs)
+                yield from _drain(pool, queue, jobs, work)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _drain(pool: ProcessPoolExecutor, queue: list[_Job], jobs: int) -> Iterator[tuple[_Job, Outcome]]:
+def _drain(
+    pool: ProcessPoolExecutor, queue: list[_Job], jobs: int, work: Callable[[Task], Outcome]
+) -> Iterator[tuple[_Job, Outcome]]:
     """Take points from the end of ``queue``, two a worker under way, until it is empty or the pool breaks."""
     running: dict[Future[Outcome], _Job] = {}
     broken = False
     while running or (queue and not broken):
         while queue and not broken and len(running) < 2 * jobs:
             try:
-                running[pool.submit(run_task, queue[-1].task)] = queue[-1]
+                running[pool.submit(work, queue[-1].task)] = queue[-1]
             except BrokenProcessPool:
                 broken = True
             else:

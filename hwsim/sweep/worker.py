@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import parent_process
-from typing import Any
+from typing import Any, Protocol
 
 from hwsim.config.arch import ArchSpec
 from hwsim.config.load import WorkloadFiles
@@ -19,8 +19,9 @@ from hwsim.numerics.formats import IntArray
 from hwsim.readers.read import read_workload
 from hwsim.readers.samples import read_inputs, read_labels
 from hwsim.readers.workload import Workload
-from hwsim.samples import Inputs, Samples, choose_samples, with_calibration
-from hwsim.simulate import simulate
+from hwsim.results.run_result import RunResult
+from hwsim.samples import Inputs, Samples, choose_samples, select_samples, with_calibration
+from hwsim.simulate import check_run, simulate
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -50,21 +51,44 @@ class Outcome:
 
 def run_task(task: Task) -> Outcome:
     """Run one point on the functional engine; whatever goes wrong becomes the outcome's error."""
+    return _outcome(task, _run)
+
+
+def check_task(task: Task) -> Outcome:
+    """Check one point without running it: the outcome has no result, and an error if running it would be refused."""
+    return _outcome(task, _check)
+
+
+def _outcome(task: Task, work: Callable[[Task], RunResult | None]) -> Outcome:
     try:
-        spec = ArchSpec.model_validate(task.architecture)
-        chosen = _kept_samples(task.workload, task.digest, task.samples)
-        result = simulate(spec, chosen, engine="functional", with_data=False)
+        result = work(task)
     except HwsimError as error:
         return Outcome(task.point, None, str(error))
     except Exception as error:  # noqa: BLE001 (a defect in one point must not lose the others; the text is stored)
         return Outcome(task.point, None, f"internal error: {type(error).__name__}: {error}")
-    return Outcome(task.point, result.to_json_dict())
+    return Outcome(task.point, None if result is None else result.to_json_dict())
+
+
+def _run(task: Task) -> RunResult:
+    spec = ArchSpec.model_validate(task.architecture)
+    chosen = _kept_samples(task.workload, task.digest, task.samples)
+    return simulate(spec, chosen, engine="functional", with_data=False)
+
+
+def _check(task: Task) -> None:
+    check_run(ArchSpec.model_validate(task.architecture), _kept_selection(task.workload, task.digest, task.samples))
 
 
 @lru_cache(maxsize=8)
 def _kept_samples(files: WorkloadFiles, digest: str, samples: int | None) -> Samples:  # noqa: ARG001 (part of the key)
     """Choose samples once a process, as long as the files stay the same."""
     return chosen_samples(files, samples)
+
+
+@lru_cache(maxsize=8)
+def _kept_selection(files: WorkloadFiles, digest: str, samples: int | None) -> Samples:  # noqa: ARG001
+    """Select samples once a process, without their float outputs, which only a run needs."""
+    return _samples_of(files, samples, select_samples)
 
 
 def chosen_samples(files: WorkloadFiles, samples: int | None) -> Samples:
@@ -74,12 +98,25 @@ def chosen_samples(files: WorkloadFiles, samples: int | None) -> Samples:
         ConfigError: with the place of the entry in the sweep, where its samples are missing or do not suit.
         UnsupportedError: the workload asks for something that is not supported.
     """
+    return _samples_of(files, samples, choose_samples)
+
+
+class _Choice(Protocol):
+    """Makes samples of what has been read."""
+
+    def __call__(
+        self, workload: Workload, *, inputs: Inputs | None, labels: IntArray | None, samples: int | None
+    ) -> Samples:
+        """Return the first ``samples`` of them."""
+
+
+def _samples_of(files: WorkloadFiles, samples: int | None, choose: _Choice) -> Samples:
     workload = read_workload(files.path)
     try:
         if files.calibration is not None:
             workload = with_calibration(workload, read_inputs(files.calibration, workload.network))
         inputs, labels = _read_samples(files, workload)
-        return choose_samples(workload, inputs=inputs, labels=labels, samples=samples)
+        return choose(workload, inputs=inputs, labels=labels, samples=samples)
     except ConfigError as error:
         raise ConfigError(f"{files.place}: {problem}" for problem in error.problems) from None
 

@@ -123,7 +123,7 @@ def test_a_dry_run_lists_the_points_and_writes_nothing(hwsim: Hwsim, here: Path,
     )
     listed = hwsim("sweep", sweep, "--dry-run", "--json").json
     assert listed["total"] == 2
-    assert listed["points"][1] == {"point": 1, "workload": "digits_mlp", "swept": {"array.rows": 16}}
+    assert listed["points"][1] == {"point": 1, "workload": "digits_mlp", "swept": {"array.rows": 16}, "error": ""}
     assert [path.name for path in here.iterdir()] == [sweep]
 
 

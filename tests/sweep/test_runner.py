@@ -18,7 +18,7 @@ from hwsim.config.load import WorkloadFiles
 from hwsim.errors import ConfigError
 from hwsim.results.store import ResultStore, StoredPoint
 from hwsim.sweep import runner
-from hwsim.sweep.runner import SweepStart, run_sweep
+from hwsim.sweep.runner import SweepStart, check_sweep, run_sweep
 from hwsim.sweep.worker import Outcome, Task, run_task
 
 SMALL_SWEEP = """
@@ -80,6 +80,27 @@ def test_processes_give_what_one_process_gives(tmp_path: Path) -> None:
     alone = run_sweep(sweep, tmp_path / "alone", jobs=1)
     together = run_sweep(sweep, tmp_path / "together", jobs=2)
     assert together.points_csv.read_bytes() == alone.points_csv.read_bytes()
+
+
+def test_a_check_plans_every_point_in_one_process_or_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SMALL_SWEEP.replace("[0, 8]", "[8]") + "  - scratchpads.weights.capacity_bytes: [65536, 3]\n"
+    sweep = load_sweep(write_sweep(tmp_path, text))
+    starts: list[SweepStart] = []
+    checked: list[Outcome] = []
+    refused = check_sweep(sweep, jobs=1, on_start=starts.append, on_point=checked.append)
+    assert [point.place.point for point in refused] == [1, 3]
+    assert all("the scratchpad for weights has 1 of its 3" in point.error for point in refused)
+    assert (starts, [bool(one.error) for one in checked]) == ([SweepStart(4, 0)], [False, True, False, True])
+    monkeypatch.setattr(runner, "_FEW_POINTS", 1)
+    assert check_sweep(sweep, jobs=2) == refused
+
+
+def test_points_of_one_configuration_are_checked_once_and_all_named(tmp_path: Path) -> None:
+    twice = SMALL_SWEEP.replace("  - array.guard_bits: [0, 8]\n", "  - zip: {mapping.batch: [50, 50], name: [a, b]}\n")
+    checked: list[Outcome] = []
+    refused = check_sweep(load_sweep(write_sweep(tmp_path, twice)), jobs=1, on_point=checked.append)
+    assert len(checked) == 2
+    assert [point.place.point for point in refused] == [0, 1, 2, 3]
 
 
 def test_a_second_run_skips_what_is_done(tmp_path: Path) -> None:
