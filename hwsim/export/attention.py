@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.export.writer import Form, OnnxWriter
+from hwsim.export.whole_products import WholeProduct
+from hwsim.export.writer import Form, NumberForm, OnnxWriter
 from hwsim.network.operator import Operator
 from hwsim.network.operators.attention import ActivationMatmul
 from hwsim.network.operators.layer_norm import LayerNorm
@@ -14,20 +15,30 @@ HEADS_FIRST, HEADS_LAST = (1, 0, 2), (1, 2, 0)
 
 def matmul(writer: OnnxWriter, operator: ActivationMatmul) -> None:
     """MatMul of stacks of matrices, one for each head, and Mul by the scale."""
-    output = operator.output
-    left = _heads(writer, operator.inputs[0], operator.groups, HEADS_FIRST)
-    right = _heads(writer, operator.inputs[1], operator.groups, HEADS_LAST if operator.transposed else HEADS_FIRST)
-    found = writer.step("MatMul", [left, right], f"{output}.products")
+    output, last = operator.output, HEADS_LAST if operator.transposed else HEADS_FIRST
+    whole, (left, right) = WholeProduct(writer, operator, ()), operator.inputs
+    form: NumberForm = "steps" if whole.sums_integers else "reals"
+    operands = (
+        _heads(writer, left, operator.groups, HEADS_FIRST, form),
+        _heads(writer, right, operator.groups, last, form),
+    )
+    if whole.sums_integers:
+        found = whole.result(
+            operands[0], lambda given, _: writer.step("MatMul", [given, operands[1]], f"{output}.products")
+        )
+        writer.put_stored(writer.graph.transpose(found, HEADS_FIRST), output, "fractions")
+        return
+    found = writer.step("MatMul", operands, f"{output}.products")
     if operator.scale != 1.0:
         found = writer.step("Mul", [found, writer.number(operator.scale, "float32")], f"{output}.scaled")
     rows = writer.graph.transpose(found, HEADS_FIRST)
     writer.put_stored(writer.activated(rows, output, operator.activation), output)
 
 
-def _heads(writer: OnnxWriter, tensor: str, heads: int, order: tuple[int, ...]) -> str:
-    """Return the reals of (rows, heads x columns) with the heads first."""
+def _heads(writer: OnnxWriter, tensor: str, heads: int, order: tuple[int, ...], form: NumberForm) -> str:
+    """Return the numbers of (rows, heads x columns) with the heads first."""
     rows, width = writer.layout(tensor).shape
-    parts = writer.graph.reshape(writer.stored(tensor), (rows, heads, width // heads))
+    parts = writer.graph.reshape(writer.stored(tensor, form), (rows, heads, width // heads))
     return writer.graph.transpose(parts, order)
 
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from hwsim.export.layout import CHANNELS_FIRST
-from hwsim.export.writer import OnnxWriter
+from hwsim.export.writer import NumberForm, OnnxWriter
 from hwsim.network.operators.windows import Axis
 
 CHANNELS_LAST = (1, 2, 0)
 
 
-def channels_first(writer: OnnxWriter, tensor: str, size: tuple[int, int, int]) -> str:
-    """Return a tensor's reals as images of (channels, height, width); ``size`` is (height, width, channels)."""
+def channels_first(writer: OnnxWriter, tensor: str, size: tuple[int, int, int], form: NumberForm = "reals") -> str:
+    """Return a tensor's numbers as images of (channels, height, width); ``size`` is (height, width, channels)."""
     layout = writer.layout(tensor)
     if layout.shape == size and layout.order == CHANNELS_FIRST:
-        return writer.reals(tensor)
-    stored = writer.stored(tensor)
+        return writer.take(tensor, form)
+    stored = writer.stored(tensor, form)
     if layout.shape != size:
         stored = writer.graph.reshape(stored, size)
     return writer.graph.transpose(stored, CHANNELS_FIRST)
 
 
-def put_channels_first(writer: OnnxWriter, source: str, tensor: str) -> None:
-    """Make reals of images with channels first a tensor of the network."""
+def put_channels_first(writer: OnnxWriter, source: str, tensor: str, form: NumberForm = "reals") -> None:
+    """Make numbers of images with channels first a tensor of the network."""
     if writer.layout(tensor).order == CHANNELS_FIRST:
-        writer.put(source, tensor)
+        writer.put(source, tensor, form)
     else:
-        writer.put_stored(writer.graph.transpose(source, CHANNELS_LAST), tensor)
+        writer.put_stored(writer.graph.transpose(source, CHANNELS_LAST), tensor, form)
 
 
 def pads(axes: tuple[Axis, Axis]) -> list[int]:

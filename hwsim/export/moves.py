@@ -7,7 +7,7 @@ import numpy as np
 from hwsim.errors import UnsupportedError
 from hwsim.export.layout import IMAGE_AXES
 from hwsim.export.lstm import last_state
-from hwsim.export.writer import Form, OnnxWriter
+from hwsim.export.writer import Form, NumberForm, OnnxWriter
 from hwsim.network.operator import Operator
 from hwsim.network.operators.elementwise import Flatten
 from hwsim.network.operators.moves import Concatenation, Index, Pack, Pad, Reshape, Slice, Take, Transpose
@@ -16,26 +16,30 @@ from hwsim.network.operators.real_function import MovedElements
 
 def flatten(writer: OnnxWriter, operator: Flatten) -> None:
     """Flatten of channels last."""
-    writer.put(writer.step("Flatten", [writer.stored(operator.input)], f"{operator.output}.row"), operator.output)
+    form = writer.moving_form(operator.input, operator.output)
+    row = writer.step("Flatten", [writer.stored(operator.input, form)], f"{operator.output}.row")
+    writer.put(row, operator.output, form)
 
 
 def reshape(writer: OnnxWriter, operator: Reshape) -> None:
     """Flatten to one row, Reshape otherwise; nothing where both ends lie alike."""
     source, output = writer.layout(operator.input), writer.layout(operator.output)
+    form = writer.moving_form(operator.input, operator.output)
     if source == output:
-        writer.put(writer.reals(operator.input), operator.output)
+        writer.put(writer.take(operator.input, form), operator.output, form)
     elif len(output.shape) == 1 and len(source.shape) == IMAGE_AXES:
-        found = writer.step("Flatten", [writer.stored(operator.input)], f"{operator.output}.row")
-        writer.put(found, operator.output)
+        found = writer.step("Flatten", [writer.stored(operator.input, form)], f"{operator.output}.row")
+        writer.put(found, operator.output, form)
     else:
-        writer.put_stored(writer.stored(operator.input), operator.output)
+        writer.put_stored(writer.stored(operator.input, form), operator.output, form)
 
 
 def transpose(writer: OnnxWriter, operator: Transpose) -> None:
     """Transpose; the axis of samples stays where it is."""
     first = int(len(operator.order) != len(writer.layout(operator.input).shape))
     order = [axis - first for axis in operator.order if axis >= first]
-    writer.put_stored(writer.graph.transpose(writer.stored(operator.input), order), operator.output)
+    form = writer.moving_form(operator.input, operator.output)
+    writer.put_stored(writer.graph.transpose(writer.stored(operator.input, form), order), operator.output, form)
 
 
 def pad(writer: OnnxWriter, operator: Pad) -> None:
@@ -44,11 +48,12 @@ def pad(writer: OnnxWriter, operator: Pad) -> None:
     amounts = operator.amounts[len(operator.amounts) - len(layout.shape) :]
     ends = [[0, *(amounts[axis][end] for axis in layout.order)] for end in (0, 1)]
     widths = writer.graph.constant(f"{operator.output}.amounts", np.asarray(ends, np.int64).reshape(-1))
-    found = writer.step("Pad", [writer.reals(operator.input), widths], f"{operator.output}.padded")
+    form = writer.moving_form(operator.input, operator.output)
+    found = writer.step("Pad", [writer.take(operator.input, form), widths], f"{operator.output}.padded")
     if writer.layout(operator.output).order == layout.order:
-        writer.put(found, operator.output)
+        writer.put(found, operator.output, form)
     else:
-        writer.put_stored(writer.graph.transpose(found, layout.back), operator.output)
+        writer.put_stored(writer.graph.transpose(found, layout.back), operator.output, form)
 
 
 def index(writer: OnnxWriter, operator: Index) -> None:
@@ -60,15 +65,16 @@ def index(writer: OnnxWriter, operator: Index) -> None:
 def cut(writer: OnnxWriter, operator: Slice) -> None:
     """Slice; of one entry whose axis goes, a reshape after it."""
     axis = writer.without_samples(operator.axis, operator.input)
+    form = writer.moving_form(operator.input, operator.output)
     if axis < 0:  # the whole of the samples' axis
-        writer.put_stored(writer.stored(operator.input), operator.output)
+        writer.put_stored(writer.stored(operator.input, form), operator.output, form)
         return
     names = [
         writer.graph.constant(f"index.{value}", np.asarray([value], np.int64))
         for value in (operator.begin, operator.begin + operator.size, axis + 1)
     ]
-    found = writer.step("Slice", [writer.stored(operator.input), *names], f"{operator.output}.part")
-    writer.put_stored(found, operator.output)
+    found = writer.step("Slice", [writer.stored(operator.input, form), *names], f"{operator.output}.part")
+    writer.put_stored(found, operator.output, form)
 
 
 def take(writer: OnnxWriter, operator: Take) -> None:
@@ -87,14 +93,22 @@ def join(writer: OnnxWriter, operator: Concatenation) -> None:
     """Concat."""
     axis = writer.without_samples(operator.axis, operator.output)
     sizes = len(writer.layout(operator.output).shape)
-    parts = [_part(writer, operator, name, sizes) for name in operator.operands]
+    form = _joining_form(writer, operator)
+    parts = [_part(writer, operator, name, sizes, form) for name in operator.operands]
     found = writer.step("Concat", parts, f"{operator.output}.joined", {"axis": axis + 1})
-    writer.put_stored(found, operator.output)
+    writer.put_stored(found, operator.output, form)
 
 
-def _part(writer: OnnxWriter, operator: Concatenation | Pack, name: str, axes: int) -> str:
+def _joining_form(writer: OnnxWriter, operator: Concatenation | Pack) -> NumberForm:
+    """Constants are written as reals, and what is joined with them."""
+    if len(operator.inputs) < len(operator.operands):
+        return "reals"
+    return writer.moving_form(*operator.operands, operator.output)
+
+
+def _part(writer: OnnxWriter, operator: Concatenation | Pack, name: str, axes: int, form: NumberForm) -> str:
     if name in operator.inputs:
-        return writer.stored(name)
+        return writer.stored(name, form)
     return writer.operand(name, range(axes))
 
 
@@ -103,9 +117,10 @@ def pack(writer: OnnxWriter, operator: Pack) -> None:
     axis = writer.without_samples(operator.axis, operator.output)
     shape = list(writer.layout(operator.output).shape)
     single = [*shape[:axis], 1, *shape[axis + 1 :]]
-    parts = [writer.graph.reshape(_part(writer, operator, name, len(shape) - 1), single) for name in operator.operands]
+    form, axes = _joining_form(writer, operator), len(shape) - 1
+    parts = [writer.graph.reshape(_part(writer, operator, name, axes, form), single) for name in operator.operands]
     found = writer.step("Concat", parts, f"{operator.output}.joined", {"axis": axis + 1})
-    writer.put_stored(found, operator.output)
+    writer.put_stored(found, operator.output, form)
 
 
 def moved(writer: OnnxWriter, operator: MovedElements) -> None:

@@ -23,9 +23,16 @@ def max_pool(writer: OnnxWriter, operator: MaxPool2d) -> None:
         "strides": list(operator.stride),
         "pads": pads(operator.axes(height, width)),
     }
-    source = channels_first(writer, operator.input, size)
-    found = writer.step("MaxPool", [source], f"{operator.output}.greatest", attributes)
-    put_channels_first(writer, found, operator.output)
+    _greatest(writer, operator, size, attributes)
+
+
+def _greatest(
+    writer: OnnxWriter, operator: MaxPool2d | MaxPoolCodes, size: tuple[int, int, int], window: Attributes
+) -> None:
+    form = writer.moving_form(operator.input, operator.output)
+    source = channels_first(writer, operator.input, size, form)
+    found = writer.step("MaxPool", [source], f"{operator.output}.greatest", window)
+    put_channels_first(writer, found, operator.output, form)
 
 
 def pool(writer: OnnxWriter, operator: Pool2d) -> None:
@@ -41,9 +48,7 @@ def pool(writer: OnnxWriter, operator: Pool2d) -> None:
 def max_pool_codes(writer: OnnxWriter, operator: MaxPoolCodes) -> None:
     """MaxPool: the greatest code stands for the greatest real."""
     size = image(operator.name, writer.network.tensors[operator.input].shape)
-    source = channels_first(writer, operator.input, size)
-    found = writer.step("MaxPool", [source], f"{operator.output}.greatest", _window(operator.window))
-    put_channels_first(writer, found, operator.output)
+    _greatest(writer, operator, size, _window(operator.window))
 
 
 def _window(window: PoolWindow) -> Attributes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 
 from hwsim.errors import UnsupportedError
 from hwsim.export.graph import Attributes
 from hwsim.export.images import channels_first, pads, put_channels_first
-from hwsim.export.writer import Form, OnnxWriter
+from hwsim.export.whole_products import WholeProduct
+from hwsim.export.writer import Form, NumberForm, OnnxWriter
 from hwsim.network.operator import Operator, quantization_of
 from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
 from hwsim.network.operators.dense import Dense, RowsDense
@@ -33,8 +37,16 @@ def conv(writer: OnnxWriter, operator: Conv2d) -> None:
         "dilations": list(operator.dilation),
         "pads": pads(operator.axes(height, width)),
     }
-    weight = writer.weight(operator.weight, (3, 2, 0, 1), 0)
-    inputs = [channels_first(writer, source, size), weight, *_bias(writer, operator)]
+    whole, order = WholeProduct(writer, operator, (-1, 1, 1)), (3, 2, 0, 1)
+    if whole.sums_integers:
+        steps = writer.weight_steps(operator.weight, order, 0)
+        found = whole.result(
+            channels_first(writer, source, size, "steps"),
+            lambda given, bias: writer.step("Conv", [given, steps, *bias], f"{output}.sums", attributes),
+        )
+        put_channels_first(writer, found, output, "fractions")
+        return
+    inputs = [channels_first(writer, source, size), writer.weight(operator.weight, order, 0), *_bias(writer, operator)]
     found = writer.step("Conv", inputs, f"{output}.sums", attributes)
     put_channels_first(writer, writer.activated(found, output, operator.activation), output)
 
@@ -42,23 +54,34 @@ def conv(writer: OnnxWriter, operator: Conv2d) -> None:
 def dense(writer: OnnxWriter, operator: Dense) -> None:
     """Gemm of one row; MatMul and Add of several rows, which are a sample's."""
     output, depth = operator.output, writer.network.tensors[operator.weight].shape[0]
-    shape = writer.layout(operator.input).shape
-    rows = int(np.prod(shape)) // depth
-    source = writer.stored(operator.input)
+    rows = int(np.prod(writer.layout(operator.input).shape)) // depth
     wanted = (depth,) if rows == 1 else (rows, depth)
-    if shape != wanted:
-        source = writer.graph.reshape(source, wanted)
-    weight, bias = writer.weight(operator.weight, (0, 1), 1), _bias(writer, operator)
-    if rows == 1:
-        found = writer.step("Gemm", [source, weight, *bias], f"{output}.sums")
+    whole, form = WholeProduct(writer, operator, (-1,)), cast("NumberForm", "reals")
+    if whole.sums_integers:
+        weight, form = writer.weight_steps(operator.weight, (0, 1), 1), "fractions"
+        source = _rows(writer, operator.input, wanted, "steps")
+        found = whole.result(source, lambda given, bias: _multiplied(writer, operator, (given, weight), bias, rows))
     else:
-        found = writer.step("MatMul", [source, weight], f"{output}.products")
-        found = writer.step("Add", [found, *bias], f"{output}.sums") if bias else found
-    found = writer.activated(found, output, operator.activation)
+        operands = _rows(writer, operator.input, wanted, "reals"), writer.weight(operator.weight, (0, 1), 1)
+        found = _multiplied(writer, operator, operands, _bias(writer, operator), rows)
+        found = writer.activated(found, output, operator.activation)
     if writer.layout(output).in_file == (*wanted[:-1], operator.units):
-        writer.put(found, output)
+        writer.put(found, output, form)
     else:
-        writer.put_stored(found, output)
+        writer.put_stored(found, output, form)
+
+
+def _rows(writer: OnnxWriter, tensor: str, wanted: tuple[int, ...], form: NumberForm) -> str:
+    source = writer.stored(tensor, form)
+    return source if writer.layout(tensor).shape == wanted else writer.graph.reshape(source, wanted)
+
+
+def _multiplied(writer: OnnxWriter, operator: Dense, operands: tuple[str, str], bias: Sequence[str], rows: int) -> str:
+    output = operator.output
+    if rows == 1:
+        return writer.step("Gemm", [*operands, *bias], f"{output}.sums")
+    found = writer.step("MatMul", operands, f"{output}.products")
+    return writer.step("Add", [found, *bias], f"{output}.sums") if bias else found
 
 
 def _bias(writer: OnnxWriter, operator: MatmulOperator) -> list[str]:

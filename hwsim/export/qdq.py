@@ -25,7 +25,7 @@ BIAS_BITS = 32
 MICROSOFT = "com.microsoft"
 
 
-def qdq_file(network: Network, options: LoweringOptions) -> bytes:
+def qdq_file(network: Network, options: LoweringOptions, *, real_scales: bool = False) -> bytes:
     """Return the file of a quantized network; tensors of codes have hwsim's names.
 
     ``options`` are the machine's, whose lookup tables it has; arithmetic is that of profile ``onnxruntime``.
@@ -34,7 +34,7 @@ def qdq_file(network: Network, options: LoweringOptions) -> bytes:
         ConfigError: as `OnnxWriter.written`.
         UnsupportedError: as `OnnxWriter.written`; also activations of 9 to 15 bits.
     """
-    return _QdqWriter(network, replace(options, profile="onnxruntime")).written()
+    return _QdqWriter(network, replace(options, profile="onnxruntime"), real_scales=real_scales).written()
 
 
 class _QdqWriter(OnnxWriter):
@@ -42,7 +42,21 @@ class _QdqWriter(OnnxWriter):
 
     def reals(self, tensor: str) -> str:
         """A DequantizeLinear's output."""
-        return tensor if self.network.tensors[tensor].quantization is None else f"{tensor}.real"
+        if self.network.tensors[tensor].quantization is None:
+            return tensor
+        return self._dequantized(tensor, f"{tensor}.real", self.grid(tensor))
+
+    def steps(self, tensor: str) -> str:
+        """A DequantizeLinear's output, whose scale is the unit."""
+        grid, unit = self.grid(tensor), self.unit(tensor)
+        if unit == np.float32(grid.scale):
+            return self.reals(tensor)
+        return self._dequantized(tensor, f"{tensor}.steps", replace(grid, scale=np.asarray(unit)))
+
+    def _dequantized(self, tensor: str, name: str, grid: Quantization) -> str:
+        if name in self.graph.names:
+            return name
+        return self.graph.node("DequantizeLinear", [tensor, *self._grid(tensor, grid)], name)
 
     def codes(self, tensor: str) -> str:
         """The tensor, as 32-bit integers."""
@@ -58,20 +72,24 @@ class _QdqWriter(OnnxWriter):
         ]
 
     def quantized(self, source: str, tensor: str) -> None:
-        """QuantizeLinear, Clip where the type is wider than the codes, DequantizeLinear."""
-        grid = self.grid(tensor)
-        scales = self._grid(tensor, grid)
-        kind = _activation_type(grid.format)
+        """QuantizeLinear, Clip where the type is wider than the codes."""
+        self._quantize(source, tensor, self.grid(tensor))
+
+    def rounded(self, source: str, tensor: str, *, are_whole: bool) -> None:  # noqa: ARG002
+        """QuantizeLinear by the unit."""
+        self._quantize(source, tensor, replace(self.grid(tensor), scale=np.asarray(self.unit(tensor))))
+
+    def _quantize(self, source: str, tensor: str, grid: Quantization) -> None:
+        scales, kind = self._grid(tensor, grid), _activation_type(grid.format)
         if grid.format.bits in EXACT_BITS and not grid.format.narrow:
             self.graph.node("QuantizeLinear", [source, *scales], tensor)
-        else:
-            wide = self.graph.node("QuantizeLinear", [source, *scales], f"{tensor}.wide")
-            bounds = [
-                self.graph.constant(f"{tensor}.{end}", np.asarray(value, kind))
-                for end, value in (("min", grid.format.min), ("max", grid.format.max))
-            ]
-            self.graph.node("Clip", [wide, *bounds], tensor)
-        self.graph.node("DequantizeLinear", [tensor, *scales], self.reals(tensor))
+            return
+        wide = self.graph.node("QuantizeLinear", [source, *scales], f"{tensor}.wide")
+        bounds = [
+            self.graph.constant(f"{tensor}.{end}", np.asarray(value, kind))
+            for end, value in (("min", grid.format.min), ("max", grid.format.max))
+        ]
+        self.graph.node("Clip", [wide, *bounds], tensor)
 
     def integer_node(self, kind: str, operands: Sequence[str], output: str, attributes: Attributes) -> None:
         """An operator of Microsoft's: each tensor with its scale and zero point, and those of the output."""
@@ -83,7 +101,6 @@ class _QdqWriter(OnnxWriter):
         ]
         scales = self._grid(output, self.grid(output))
         self.graph.node(kind, [*inputs, *scales], output, attributes, MICROSOFT)
-        self.graph.node("DequantizeLinear", [output, *scales], self.reals(output))
 
     def _operand_codes(self, name: str, output: str) -> str:
         """Return a tensor's codes; a constant's with its axes in the output's order in the file."""
@@ -97,8 +114,9 @@ class _QdqWriter(OnnxWriter):
 
     def _grid(self, tensor: str, grid: Quantization) -> list[str]:
         zero_point = np.asarray(grid.zero_point, _activation_type(grid.format))
+        part = "scale" if grid.scale == self.grid(tensor).scale else "unit"
         return [
-            self.graph.constant(f"{tensor}.scale", np.asarray(grid.scale, np.float32)),
+            self.graph.constant(f"{tensor}.{part}", np.asarray(grid.scale, np.float32)),
             self.graph.constant(f"{tensor}.zero_point", zero_point),
         ]
 

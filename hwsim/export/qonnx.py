@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.export.graph import Array, Attributes
-from hwsim.export.writer import OnnxWriter
+from hwsim.export.writer import OnnxWriter, is_power_of_two
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
 from hwsim.numerics.formats import IntFormat
@@ -16,37 +16,69 @@ from hwsim.numerics.quantization import Quantization
 DOMAIN = "qonnx.custom_op.general"
 
 
-def qonnx_file(network: Network, options: LoweringOptions) -> bytes:
+def qonnx_file(network: Network, options: LoweringOptions, *, real_scales: bool = False) -> bytes:
     """Return the file of a quantized network; a Quant node's output has its tensor's name.
 
-    ``options`` as in `qdq_file`.
+    ``options`` and ``real_scales`` as in `qdq_file`.
 
     Raises:
         ConfigError: as `OnnxWriter.written`.
         UnsupportedError: as `OnnxWriter.written`.
     """
-    return _QonnxWriter(network, replace(options, profile="onnxruntime")).written()
+    return _QonnxWriter(network, replace(options, profile="onnxruntime"), real_scales=real_scales).written()
 
 
 class _QonnxWriter(OnnxWriter):
-    """Quant nodes return reals on the grid; constants keep the reals that their codes stand for."""
+    """Quant nodes return steps in units; constants keep the numbers that their codes stand for.
+
+    QONNX adds the zero point before it rounds, so what has one is rounded before its Quant node.
+    """
 
     domains = {DOMAIN: 1}  # noqa: RUF012
 
-    def reals(self, tensor: str) -> str:
+    def steps(self, tensor: str) -> str:
         """A Quant node's output."""
         return tensor
 
+    def reals(self, tensor: str) -> str:
+        """A Quant node's output, times the scale where that is not its unit."""
+        grid, name = self.network.tensors[tensor].quantization, f"{tensor}.real"
+        if grid is None or self.unit(tensor) == np.float32(grid.scale):
+            return tensor
+        if name in self.graph.names:
+            return name
+        return self.graph.node("Mul", [tensor, self.number(np.float32(grid.scale), "float32")], name)
+
     def codes(self, tensor: str) -> str:
-        """Reals divided by their scale, rounded, and the zero point."""
-        grid = self.grid(tensor)
-        steps = self.step("Div", [tensor, self.number(np.float32(grid.scale), "float32")], f"{tensor}.steps")
-        whole = self.graph.cast(self.step("Round", [steps], f"{tensor}.whole"), "INT32")
-        return self.step("Add", [whole, self.number(int(grid.zero_point), "int32")], f"{tensor}.codes")
+        """Steps divided by their unit, and the zero point."""
+        whole = self._divided(tensor, tensor, self.unit(tensor))
+        if not is_power_of_two(self.unit(tensor)):
+            whole = self.step("Round", [whole], f"{tensor}.whole")
+        found = self.graph.cast(whole, "INT32")
+        return self.step("Add", [found, self.number(int(self.grid(tensor).zero_point), "int32")], f"{tensor}.codes")
 
     def quantized(self, source: str, tensor: str) -> None:
-        """Quant."""
-        self._quant(source, tensor, self.grid(tensor), 0, 0)
+        """Quant, of the quotient by the scale where that is not the unit."""
+        grid, unit = self.grid(tensor), self.unit(tensor)
+        scale = np.float32(grid.scale)
+        if unit == scale:
+            self.rounded(source, tensor, are_whole=False)
+        else:
+            self.rounded(self._divided(source, tensor, scale), tensor, are_whole=False)
+
+    def rounded(self, source: str, tensor: str, *, are_whole: bool) -> None:
+        """Quant, and Round before it where there is a zero point."""
+        grid, unit = self.grid(tensor), self.unit(tensor)
+        if int(grid.zero_point) and not are_whole and not self.real_scales:
+            source = self.step("Round", [self._divided(source, tensor, unit)], f"{tensor}.rounded")
+            if unit != 1:
+                source = self.step("Mul", [source, self.number(unit, "float32")], f"{source}.scaled")
+        self._quant(source, tensor, replace(grid, scale=np.asarray(unit)), 0, 0)
+
+    def _divided(self, source: str, tensor: str, divisor: np.float32) -> str:
+        if divisor == 1:
+            return source
+        return self.step("Div", [source, self.number(divisor, "float32")], f"{tensor}.steps")
 
     def constant_reals(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
         """A Quant node's output."""

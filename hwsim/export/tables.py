@@ -1,4 +1,4 @@
-"""Functions of single codes by table: Gather of the reals that the output codes stand for."""
+"""Functions of single codes by table: Gather of the steps that the output codes stand for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hwsim.network.operators.elementwise import LutFunction
 from hwsim.network.operators.functions import TableFunction
 from hwsim.network.operators.qlinear import QLinearTable
 from hwsim.numerics.lut import every_code
-from hwsim.numerics.onnxruntime.float32 import dequantize
 
 LARGEST_BITS = 16
 
@@ -24,10 +23,10 @@ def table(writer: OnnxWriter, operator: Operator) -> None:
     if source.format.bits > LARGEST_BITS:
         raise UnsupportedError(f"a table of {source.format.bits}-bit codes; allowed: up to {LARGEST_BITS} bits")
     codes = every_code(source.format)
-    found = look_up(
-        writer, writer.codes(operator.input), codes[0], dequantize(_answers(writer, operator, codes), output)
-    )
-    writer.put(found, operator.output)
+    unit = writer.unit(operator.output)
+    steps = (_answers(writer, operator, codes) - int(output.zero_point)).astype(np.float32) * unit
+    found = look_up(writer, writer.codes(operator.input), codes[0], steps)
+    writer.put(found, operator.output, "steps")
 
 
 def _answers(writer: OnnxWriter, operator: Operator, codes: Array) -> Array:

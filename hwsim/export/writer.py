@@ -1,11 +1,17 @@
-"""What both kinds of ONNX file share: the float operators between quantizations."""
+"""What both kinds of ONNX file share: the float operators between quantizations.
+
+Float32 holds whole numbers, and their sums up to 2**24, exactly; a scale that is no power of two would round every
+product. So tensors lie in a file in *units*: a step is its scale where that is a power of two, else 1. What products
+and moves read are steps in units; what other operators read are reals.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +27,10 @@ from hwsim.numerics.tflite.scales import TfliteActivation
 Form = Callable[["OnnxWriter", Any], None]
 """Writes the nodes that do what an operator does."""
 
+NumberForm = Literal["reals", "steps", "fractions"]
+"""What stands for a tensor in a file: reals; whole steps in units; or what its steps are rounded from, in units."""
+
+SMALLEST_MANTISSA = 0.5  # which a power of two has
 BOUNDS: dict[TfliteActivation, tuple[float, float]] = {"relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 
 
@@ -32,11 +42,12 @@ class OnnxWriter(ABC):
 
     domains: Mapping[str, int] = {}
 
-    def __init__(self, network: Network, options: LoweringOptions) -> None:
+    def __init__(self, network: Network, options: LoweringOptions, *, real_scales: bool = False) -> None:
         self.network = network
         self.options = options
+        self.real_scales = real_scales
         self.graph = OnnxGraph()
-        self._constants: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bool], str] = {}
 
     def written(self) -> bytes:
         """Return the file.
@@ -61,12 +72,20 @@ class OnnxWriter(ABC):
         """Return the name of a tensor's reals."""
 
     @abstractmethod
+    def steps(self, tensor: str) -> str:
+        """Return the name of a quantized tensor's codes less their zero point, times its unit."""
+
+    @abstractmethod
     def codes(self, tensor: str) -> str:
         """Return the name of a quantized tensor's codes as 32-bit integers."""
 
     @abstractmethod
     def quantized(self, source: str, tensor: str) -> None:
-        """Quantize reals to a tensor of the network."""
+        """Quantize reals to a tensor of the network: ``clip(rint(r / S) + Z)``."""
+
+    @abstractmethod
+    def rounded(self, source: str, tensor: str, *, are_whole: bool) -> None:
+        """Make a tensor of the network of what is in units: ``clip(rint(x / unit) + Z)``, of whole steps or not."""
 
     @abstractmethod
     def constant_reals(self, name: str, codes: Array, grid: Quantization, axis: int) -> str:
@@ -80,12 +99,31 @@ class OnnxWriter(ABC):
         """
         raise UnsupportedError(f"{kind} has no form in a file whose tensors are reals; allowed: export qdq")
 
-    def put(self, source: str, tensor: str) -> None:
-        """Make reals, laid out as in the file, a tensor of the network."""
+    def put(self, source: str, tensor: str, form: NumberForm = "reals") -> None:
+        """Make what is laid out as in the file a tensor of the network."""
         if self.network.tensors[tensor].quantization is None:
             self.graph.node("Identity", [source], tensor)
-        else:
+        elif form == "reals":
             self.quantized(source, tensor)
+        else:
+            self.rounded(source, tensor, are_whole=form == "steps")
+
+    def take(self, tensor: str, form: NumberForm = "reals") -> str:
+        """Return the name of a tensor's numbers."""
+        return self.reals(tensor) if form == "reals" else self.steps(tensor)
+
+    def unit(self, tensor: str) -> np.float32:
+        """Return what a step of a quantized tensor is where products read it."""
+        scale = np.float32(self.grid(tensor).scale)
+        return scale if self.real_scales or is_power_of_two(scale) else np.float32(1)
+
+    def moving_form(self, *tensors: str) -> NumberForm:
+        """Return as what elements go from tensor to tensor: as steps where all have the same, else as reals."""
+        grids = [self.network.tensors[name].quantization for name in tensors]
+        first = grids[0]
+        if first is None or any(one is None or one.scale != first.scale for one in grids):
+            return "reals"
+        return "steps"
 
     def grid(self, tensor: str) -> Quantization:
         """Return a tensor's quantization."""
@@ -95,14 +133,14 @@ class OnnxWriter(ABC):
         """Return how a tensor lies in the file."""
         return layout_of(self.network, tensor)
 
-    def stored(self, tensor: str) -> str:
-        """Return a tensor's reals with the axes in hwsim's order, channels last."""
-        return self.graph.transpose(self.reals(tensor), self.layout(tensor).back)
+    def stored(self, tensor: str, form: NumberForm = "reals") -> str:
+        """Return a tensor's numbers with the axes in hwsim's order, channels last."""
+        return self.graph.transpose(self.take(tensor, form), self.layout(tensor).back)
 
-    def put_stored(self, source: str, tensor: str) -> None:
-        """As `put`, of reals of any shape with the axes in hwsim's order."""
+    def put_stored(self, source: str, tensor: str, form: NumberForm = "reals") -> None:
+        """As `put`, of numbers of any shape with the axes in hwsim's order."""
         layout = self.layout(tensor)
-        self.put(self.graph.transpose(self.graph.reshape(source, layout.shape), layout.order), tensor)
+        self.put(self.graph.transpose(self.graph.reshape(source, layout.shape), layout.order), tensor, form)
 
     def without_samples(self, axis: int, tensor: str) -> int:
         """Return the number of an axis of a tensor among those of one sample."""
@@ -110,21 +148,34 @@ class OnnxWriter(ABC):
 
     def weight(self, name: str, order: Sequence[int], axis: int) -> str:
         """Return a constant's reals with its axes in another order, and scales along one of them."""
-        return self._constant(name, tuple(order), np.asarray(self.network.tensors[name].data).transpose(order), axis)
+        values = np.asarray(self.network.tensors[name].data).transpose(order)
+        return self._constant(name, tuple(order), values, self.network.tensors[name].quantization, axis)
+
+    def weight_steps(self, name: str, order: Sequence[int], axis: int) -> str:
+        """Return a constant's codes less their zero points, times `weight_unit`, as `weight` does its reals."""
+        values, grid = np.asarray(self.network.tensors[name].data).transpose(order), self.grid(name)
+        unit = np.broadcast_to(self.weight_unit(name), grid.scale.shape)
+        return self._constant(name, tuple(order), values, _simple(replace(grid, scale=unit)), axis)
+
+    def weight_unit(self, name: str) -> Array:
+        """Return what a step of constant weights is: their scales where all are powers of two, else 1."""
+        scales = self.grid(name).scale
+        return scales if is_power_of_two(scales) else np.ones(())
 
     def operand(self, name: str, order: Sequence[int]) -> str:
         """Return a constant's reals with so many axes, in an order, behind one of 1 for the samples."""
-        data = np.asarray(self.network.tensors[name].data)
+        tensor = self.network.tensors[name]
+        data = np.asarray(tensor.data)
         shape = data.shape[max(data.ndim - len(order), 0) :]
         aligned = data.reshape((1,) * (len(order) - len(shape)) + shape).transpose(order)
-        return self._constant(name, (-1, *order), aligned[np.newaxis], 0)
+        return self._constant(name, (-1, *order), aligned[np.newaxis], tensor.quantization, 0)
 
-    def _constant(self, name: str, order: tuple[int, ...], values: Array, axis: int) -> str:
-        """Write a constant once for each order of its axes."""
-        key = name, order
+    def _constant(self, name: str, order: tuple[int, ...], values: Array, grid: Quantization | None, axis: int) -> str:
+        """Write a constant once for each order of its axes and each way that it stands for numbers."""
+        key = name, order, grid is self.network.tensors[name].quantization
         if key not in self._constants:
-            again = sum(known == name for known, _ in self._constants)
-            label, grid = f"{name}.{again}" if again else name, self.network.tensors[name].quantization
+            again = sum(known == name for known, *_ in self._constants)
+            label = f"{name}.{again}" if again else name
             self._constants[key] = (
                 self.graph.constant(f"{label}.values", values.astype(np.float32))
                 if grid is None
@@ -191,6 +242,18 @@ class OnnxWriter(ABC):
             except UnsupportedError as error:
                 problems.append(f"layer {operator.layer}: {error}")
         return problems
+
+
+def is_power_of_two(scales: Array | np.float32) -> bool:
+    """Tell whether all numbers are powers of two in float32, so that multiplying by them rounds nothing."""
+    return bool(np.all(np.frexp(np.asarray(scales, np.float32))[0] == SMALLEST_MANTISSA))
+
+
+def _simple(grid: Quantization) -> Quantization:
+    """Return one scale and zero point where those of all channels are alike."""
+    if grid.axis is None or np.ptp(grid.scale) or np.ptp(grid.zero_point):
+        return grid
+    return Quantization(grid.scale[:1].reshape(()), grid.zero_point[:1].reshape(()), grid.format)
 
 
 def coded_activations(network: Network) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from export.exported import in_onnx_runtime
-from export.qonnx_executor import executed
+from export.qonnx_executor import executed_codes
 
 from hwsim.compilation import compile_workload, lowering_options
 from hwsim.config.arch import ArchSpec
@@ -16,7 +16,6 @@ from hwsim.config.load import load_arch
 from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.network import Network
-from hwsim.network.operator import quantization_of
 from hwsim.readers.workload import Workload
 from hwsim.samples import Samples, choose_samples
 from hwsim.simulate import integer_tensors
@@ -80,13 +79,7 @@ class FileRun:
 
     def in_qonnx(self) -> tuple[int, int]:
         """The same in QONNX's executor."""
-        tensors = executed(self.qonnx(), self.reals)
-
-        def codes(name: str) -> np.ndarray:
-            grid = quantization_of(self.network.tensors[name])
-            return np.rint(tensors[name] / np.float32(grid.scale) + np.float32(grid.zero_point))
-
-        return self._differences(codes)
+        return self._differences(executed_codes(self.qonnx(), self.reals).__getitem__)
 
     def _differences(self, theirs: Callable[[str], np.ndarray]) -> tuple[int, int]:
         wrong = 0

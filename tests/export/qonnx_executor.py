@@ -38,6 +38,19 @@ def executed(content: bytes, inputs: np.ndarray | Mapping[str, np.ndarray]) -> M
     return tensors_of(model.transform(InferShapes()), given)
 
 
+def executed_codes(content: bytes, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the codes that each Quant node's output stands for, by the scale and zero point that the node has."""
+    model = onnx.load_from_string(content)
+    constants = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    tensors = executed(content, inputs)
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "Quant" and node.input[0] not in constants:
+            scale, zero_point = (constants[name] for name in node.input[1:3])
+            found[node.output[0]] = np.rint(tensors[node.output[0]] / scale) + zero_point
+    return found
+
+
 def tensors_of(model: Any, given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Return all tensors of a model whose shapes are known."""
     with _older_nodes():
