@@ -23,6 +23,8 @@ def write_onnx(
     file: Path,
     calibration: Path | None,
     overrides: tuple[str, ...],
+    *,
+    real_scales: bool = False,
 ) -> None:
     """Quantize a workload for an architecture and write it as an ONNX file.
 
@@ -35,5 +37,5 @@ def write_onnx(
     spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
     read.network.check_values()
     network = compile_workload(spec, read).network
-    content = _WRITERS[kind](network, lowering_options(spec))
+    content = _WRITERS[kind](network, lowering_options(spec), real_scales=real_scales)
     print_paths([("file", str(write_bytes(file, content)))])

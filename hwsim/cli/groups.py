@@ -15,6 +15,20 @@ rtl_app = typer.Typer(help="The array in SystemVerilog.", no_args_is_help=True, 
 import_app = typer.Typer(help="Read designs of other tools.", no_args_is_help=True, rich_markup_mode=None)
 
 OnnxFile = Annotated[Path, typer.Argument(metavar="FILE", help="The .onnx file to write.")]
+RealScales = Annotated[
+    bool,
+    typer.Option(
+        "--real-scales",
+        help="Multiply reals, as integer kernels are fused from and trainers write; float32 sums then round ties.",
+    ),
+]
+EXACT_CODES = """
+
+    {reader} computes every code as hwsim does with requantizer.rounding_profile=onnxruntime: products sum whole
+    numbers, which float32 holds up to 2^24, and are multiplied once; wider activations are cut into parts whose sums
+    are added as integers. --real-scales gives products the scales of their tensors instead: a sum within the rounding
+    of float32 of a tie may give the next code.
+    """
 
 
 @analyze_app.command(name="error")
@@ -82,24 +96,29 @@ def export_rtl(
     export(architecture, workload, folder, inputs, calibration, tuple(settings or ()))
 
 
-def _add_onnx_command(kind: Literal["qdq", "qonnx"], purpose: str) -> None:
+def _add_onnx_command(kind: Literal["qdq", "qonnx"], purpose: str, reader: str) -> None:
     """Add the command that writes one kind of ONNX file."""
 
-    @export_app.command(name=kind, help=purpose)
+    @export_app.command(name=kind, help=purpose + EXACT_CODES.format(reader=reader))
     def export_onnx(
         architecture: Arch,
         workload: Workload,
         file: OnnxFile,
         calibration: Calibration = None,
         settings: Settings = None,
+        real_scales: RealScales = False,
     ) -> None:
         from hwsim.cli.export import write_onnx
 
-        write_onnx(kind, architecture, workload, file, calibration, tuple(settings or ()))
+        write_onnx(kind, architecture, workload, file, calibration, tuple(settings or ()), real_scales=real_scales)
 
 
-_add_onnx_command("qdq", "Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21).")
-_add_onnx_command("qonnx", "Write the quantized network as QONNX: Quant nodes of any width.")
+_add_onnx_command(
+    "qdq",
+    "Write the quantized network as ONNX with QuantizeLinear and DequantizeLinear (opset 21).",
+    "ONNX Runtime",
+)
+_add_onnx_command("qonnx", "Write the quantized network as QONNX: Quant nodes of any width.", "QONNX's executor")
 
 
 @rtl_app.command(name="area")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def conv(writer: OnnxWriter, operator: Conv2d) -> None:
     }
     whole, order = WholeProduct(writer, operator, (-1, 1, 1)), (3, 2, 0, 1)
     if whole.sums_integers:
-        steps = writer.weight_steps(operator.weight, order, 0)
+        steps = whole.weights(order, 0)
         found = whole.result(
             channels_first(writer, source, size, "steps"),
             lambda given, bias: writer.step("Conv", [given, steps, *bias], f"{output}.sums", attributes),
@@ -56,9 +55,10 @@ def dense(writer: OnnxWriter, operator: Dense) -> None:
     output, depth = operator.output, writer.network.tensors[operator.weight].shape[0]
     rows = int(np.prod(writer.layout(operator.input).shape)) // depth
     wanted = (depth,) if rows == 1 else (rows, depth)
-    whole, form = WholeProduct(writer, operator, (-1,)), cast("NumberForm", "reals")
+    whole = WholeProduct(writer, operator, (-1,))
+    form: NumberForm = "fractions" if whole.sums_integers else "reals"
     if whole.sums_integers:
-        weight, form = writer.weight_steps(operator.weight, (0, 1), 1), "fractions"
+        weight = whole.weights((0, 1), 1)
         source = _rows(writer, operator.input, wanted, "steps")
         found = whole.result(source, lambda given, bias: _multiplied(writer, operator, (given, weight), bias, rows))
     else:

@@ -1,8 +1,9 @@
 """QDQ files: QuantizeLinear and DequantizeLinear round float operators.
 
-Fused into ONNX Runtime's kernels of integers, a file computes what hwsim computes with rounding profile
-``onnxruntime``. Node by node ONNX Runtime sums float32 products: a sum within its rounding error of a tie may give the
-neighbouring code. hwsim computes that too, code for code, when it reads the file.
+ONNX Runtime computes what hwsim computes with rounding profile ``onnxruntime``, node by node and fused. With real
+scales it fuses products into its kernels of integers, which compute that too; node by node it sums rounded products
+then, and a sum within its rounding error of a tie may give the next code. hwsim computes that code for code when it
+reads the file.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ MICROSOFT = "com.microsoft"
 def qdq_file(network: Network, options: LoweringOptions, *, real_scales: bool = False) -> bytes:
     """Return the file of a quantized network; tensors of codes have hwsim's names.
 
-    ``options`` are the machine's, whose lookup tables it has; arithmetic is that of profile ``onnxruntime``.
+    ``options`` are the machine's, whose lookup tables it has; arithmetic is that of profile ``onnxruntime``: products
+    sum whole numbers, and are multiplied once. ``real_scales`` gives their operands the scales of the tensors instead.
 
     Raises:
         ConfigError: as `OnnxWriter.written`.

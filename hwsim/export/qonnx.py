@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.export.graph import Array, Attributes
-from hwsim.export.writer import OnnxWriter, is_power_of_two
+from hwsim.export.writer import OnnxWriter
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
 from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.onnxruntime.float32 import is_power_of_two
 from hwsim.numerics.quantization import Quantization
 
 DOMAIN = "qonnx.custom_op.general"

@@ -16,14 +16,16 @@ import numpy as np
 from hwsim.errors import UnsupportedError
 from hwsim.export.graph import Array
 from hwsim.export.writer import OnnxWriter
+from hwsim.network.exact_sums import EXACT_SUM, SumBounds
+from hwsim.network.operator import quantization_of
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.steps import MatmulStep
 from hwsim.numerics.formats import IntFormat
+from hwsim.numerics.onnxruntime.float32 import is_power_of_two
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.schemes import Float32Product
 
 WORD = IntFormat(32)
-EXACT_SUM = 1 << 24
 Multiply = Callable[[str, Sequence[str]], str]
 """Writes the sums of activations of a name, with the bias of a name if there is one, and returns their name."""
 
@@ -48,19 +50,12 @@ class WholeProduct:
         return isinstance(self._step.requantizer.scheme, Float32Product)
 
     @cached_property
-    def _largest_weights(self) -> int:
-        """The greatest sum of the magnitudes of one output's weights, of activations if no constants are weights."""
-        step = self._step
-        if not self.operator.has_weights:
-            grid = self.writer.grid(self.operator.weight)
-            return step.gather.depth * _largest_step(grid.format, int(grid.zero_point))
-        zeros = step.weight_zero_point
-        steps = step.weights - (zeros if zeros.ndim == 0 else zeros.reshape(len(step.weights), 1, -1))
-        return int(np.abs(steps).sum(axis=1).max(initial=1))
-
-    @property
-    def _largest_activation(self) -> int:
-        return _largest_step(self._step.activation_format, self._step.activation_zero_point)
+    def _bounds(self) -> SumBounds:
+        tensors, operator = self.writer.network.tensors, self.operator
+        source, weight = tensors[operator.input], tensors[operator.weight]
+        bias = None if operator.bias is None else tensors[operator.bias]
+        grids = self.writer.grid(source.name), quantization_of(weight)
+        return SumBounds(operator, grids[0], source.shape, weight, grids[1], bias)
 
     @cached_property
     def _bias(self) -> Array | None:
@@ -70,14 +65,20 @@ class WholeProduct:
 
     @cached_property
     def is_exact(self) -> bool:
-        """Whether float32 holds every partial sum, in any order, of any activations."""
-        bias = 0 if self._bias is None else int(np.abs(self._bias).max())
-        return self._largest_activation * self._largest_weights + bias <= EXACT_SUM
+        """Whether float32 holds every partial sum."""
+        return self._bounds.are_exact
 
     @property
     def _weight_unit(self) -> Array:
         name = self.operator.weight
-        return self.writer.weight_unit(name) if self.operator.has_weights else np.asarray(self.writer.unit(name))
+        if not self.operator.has_weights:
+            return np.asarray(self.writer.unit(name))
+        scales = self.writer.grid(name).scale
+        return scales if self.is_exact and is_power_of_two(scales) else np.ones(())
+
+    def weights(self, order: Sequence[int], axis: int) -> str:
+        """Return the name of constant weights in their unit, with their axes in an order and channels along one."""
+        return self.writer.weight_steps(self.operator.weight, order, axis, self._weight_unit)
 
     def result(self, source: str, multiply: Multiply) -> str:
         """Return what the output's steps are rounded from, in units; ``source`` holds the activations' steps."""
@@ -91,7 +92,14 @@ class WholeProduct:
         if self._bias is None:
             return []
         grid = Quantization(unit, np.zeros(unit.shape, np.int64), WORD, 0 if unit.ndim else None)
-        return [self.writer.constant_reals(f"{self.operator.bias}.of.{self.operator.output}", self._bias, grid, 0)]
+        return [self.writer.constant_reals(self._bias_name, self._bias, grid, 0)]
+
+    @property
+    def _bias_name(self) -> str:
+        """What the file calls the bias: one without a quantization may lie on other grids elsewhere."""
+        name = str(self.operator.bias)
+        is_coded = self.writer.network.tensors[name].quantization is not None
+        return name if is_coded else f"{name}.of.{self.operator.output}"
 
     def _scaled(self, sums: str, unit: Array | float = 1.0) -> str:
         """Multiply accumulators of a unit by M, and by the output's unit."""
@@ -126,10 +134,10 @@ class WholeProduct:
     def _sums_of_parts(self, whole: str, multiply: Multiply) -> str:
         """Return the accumulators as float32, rounded once: 32-bit sums of the sums of the activations' parts."""
         writer, output = self.writer, self.operator.output
-        bits = (EXACT_SUM // self._largest_weights).bit_length() - 1
+        bits = (EXACT_SUM // self._bounds.weights).bit_length() - 1
         if bits < 1:
             raise UnsupportedError(
-                f"weights of one output whose magnitudes add up to {self._largest_weights}; allowed: {EXACT_SUM // 2}"
+                f"weights of one output whose magnitudes add up to {self._bounds.weights}; allowed: {EXACT_SUM // 2}"
             )
         total = self._bias_word()
         for place, part in enumerate(self._parts(whole, bits)):
@@ -145,12 +153,12 @@ class WholeProduct:
         if self._bias is None:
             return []
         words = WORD.wrap(self._bias).astype(np.int32).reshape(self.channel_shape)
-        return [self.writer.graph.constant(f"{self.operator.bias}.of.{self.operator.output}", words)]
+        return [self.writer.graph.constant(f"{self._bias_name}.words", words)]
 
     def _parts(self, whole: str, bits: int) -> list[str]:
         """Cut whole numbers into parts of 0 to 2**bits - 1, the lowest first; the last one has the sign."""
         writer, output, parts = self.writer, self.operator.output, []
-        size, left = np.float32(1 << bits), self._largest_activation
+        size, left = np.float32(1 << bits), self._bounds.source.largest_step
         while left >> bits:
             quotient = writer.step("Mul", [whole, writer.number(1 / size, "float32")], f"{output}.quotient")
             high = writer.step("Floor", [quotient], f"{output}.high")
@@ -158,7 +166,3 @@ class WholeProduct:
             parts.append(writer.step("Sub", [whole, back], f"{output}.low"))
             whole, left = high, (left >> bits) + 1
         return [*parts, whole]
-
-
-def _largest_step(word: IntFormat, zero_point: int) -> int:
-    return max(zero_point - word.min, word.max - zero_point)

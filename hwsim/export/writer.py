@@ -21,6 +21,7 @@ from hwsim.export.layout import Layout, has_sample_axis, layout_of
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions, quantization_of
 from hwsim.network.operators.lstm import LstmCell, LstmStart
+from hwsim.numerics.onnxruntime.float32 import is_power_of_two
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.tflite.scales import TfliteActivation
 
@@ -29,8 +30,6 @@ Form = Callable[["OnnxWriter", Any], None]
 
 NumberForm = Literal["reals", "steps", "fractions"]
 """What stands for a tensor in a file: reals; whole steps in units; or what its steps are rounded from, in units."""
-
-SMALLEST_MANTISSA = 0.5  # which a power of two has
 BOUNDS: dict[TfliteActivation, tuple[float, float]] = {"relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 
 
@@ -151,16 +150,11 @@ class OnnxWriter(ABC):
         values = np.asarray(self.network.tensors[name].data).transpose(order)
         return self._constant(name, tuple(order), values, self.network.tensors[name].quantization, axis)
 
-    def weight_steps(self, name: str, order: Sequence[int], axis: int) -> str:
-        """Return a constant's codes less their zero points, times `weight_unit`, as `weight` does its reals."""
+    def weight_steps(self, name: str, order: Sequence[int], axis: int, unit: Array) -> str:
+        """Return a constant's codes less their zero points, times a unit or one for each channel, as `weight`."""
         values, grid = np.asarray(self.network.tensors[name].data).transpose(order), self.grid(name)
-        unit = np.broadcast_to(self.weight_unit(name), grid.scale.shape)
-        return self._constant(name, tuple(order), values, _simple(replace(grid, scale=unit)), axis)
-
-    def weight_unit(self, name: str) -> Array:
-        """Return what a step of constant weights is: their scales where all are powers of two, else 1."""
-        scales = self.grid(name).scale
-        return scales if is_power_of_two(scales) else np.ones(())
+        units = np.broadcast_to(unit, grid.scale.shape)
+        return self._constant(name, tuple(order), values, _simple(replace(grid, scale=units)), axis)
 
     def operand(self, name: str, order: Sequence[int]) -> str:
         """Return a constant's reals with so many axes, in an order, behind one of 1 for the samples."""
@@ -242,11 +236,6 @@ class OnnxWriter(ABC):
             except UnsupportedError as error:
                 problems.append(f"layer {operator.layer}: {error}")
         return problems
-
-
-def is_power_of_two(scales: Array | np.float32) -> bool:
-    """Tell whether all numbers are powers of two in float32, so that multiplying by them rounds nothing."""
-    return bool(np.all(np.frexp(np.asarray(scales, np.float32))[0] == SMALLEST_MANTISSA))
 
 
 def _simple(grid: Quantization) -> Quantization:

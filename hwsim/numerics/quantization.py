@@ -37,6 +37,11 @@ class Quantization:
         if not self.format.holds(self.zero_point):
             raise ConfigError(f"zero point outside its format; allowed: {self.format.min} to {self.format.max}")
 
+    @property
+    def largest_step(self) -> int:
+        """The greatest distance of a code from its zero point."""
+        return int(max(np.max(self.zero_point) - self.format.min, self.format.max - np.min(self.zero_point)))
+
     def differs(self, other: Quantization) -> bool:
         """Tell whether another grid gives codes another meaning."""
         same = np.array_equal(self.scale, other.scale) and np.array_equal(self.zero_point, other.zero_point)

@@ -13,11 +13,17 @@ from hwsim.numerics.quantization import Quantization
 Float32Array = NDArray[np.float32]
 Numbers = np.ndarray[Any, Any]
 Number = Numbers | np.float32
+MANTISSA_OF_POWERS = 0.5
 
 
 def scale_of(grid: Quantization) -> np.float32:
     """Return a tensor's scale as the file holds it."""
     return np.float32(grid.scale)
+
+
+def is_power_of_two(scales: Numbers | np.floating[Any]) -> bool:
+    """Tell whether all numbers are powers of two in float32, so that multiplying by them rounds nothing."""
+    return bool(np.all(np.frexp(np.asarray(scales, np.float32))[0] == MANTISSA_OF_POWERS))
 
 
 def dequantize(codes: Numbers, grid: Quantization) -> Float32Array:

@@ -157,6 +157,24 @@ class Graph:
         operator = Reshape(f"relabel_{self.made}", (live.name,), name, (live.name,), live.stored_shape)
         return self.emit(operator, again, internal=True)
 
+    def grid(self, name: str) -> Quantization:
+        """Return how the codes of a constant or an activation stand for reals."""
+        found = self.tensors[name].quantization
+        codes = self.live[name].codes if name in self.live else None
+        if found is None and codes is not None:
+            found = _grid_of(codes)
+        if found is None:
+            raise ConfigError(f"tensor '{name[:80]}' is real; allowed: integers")
+        return found
+
+    def rescale(self, name: str, factors: Array) -> None:
+        """Multiply what a constant's codes stand for: by one number, or one for each place on its last axis."""
+        tensor, grid = self.tensors[name], self.grid(name)
+        scale = np.asarray(grid.scale * factors.astype(np.float64))
+        zeros = np.broadcast_to(grid.zero_point, scale.shape)
+        axis = len(tensor.shape) - 1 if scale.ndim else None
+        self.tensors[name] = replace(tensor, quantization=Quantization(scale, zeros, grid.format, axis))
+
     def in_order(self, live: Live, order: Order) -> Live:
         """Return the tensor with its axes in an order, transposed if need be."""
         if live.order == order:

@@ -22,6 +22,7 @@ from hwsim.network.operators.real_function import RealFunction
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.numerics.onnxruntime.functions import relu
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.graph import Codes, Graph, Live, Order, same_grid
 from hwsim.readers.onnx.model import Array, FileNode
@@ -61,6 +62,23 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rescaling:
+    """What becomes of a product's sums: times ``multiplier``, one or one for each output channel, and the like."""
+
+    multiplier: Float32Array
+    is_rounded: bool = False
+    is_rectified: bool = False
+
+    def apply(self, sums: Expression) -> Expression:
+        """Return the sums with all that done; channels are their last axis here."""
+        multiplier, action = self.multiplier, "multiply"
+        found = apply(sums, lambda values: values * multiplier, action)
+        if self.is_rectified:
+            found = apply(found, relu, "compare")
+        return apply(found, np.rint, "multiply") if self.is_rounded else found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """A matrix product whose output's codes are not known yet; ``scale`` is that of its sums, per channel or one.
 
@@ -72,6 +90,14 @@ class Product:
     order: Order
     scale: Float32Array
     kernel: FloatKernel
+    rescaling: Rescaling | None = None
+    is_exact: bool = False
+    """Whether the file sums integers, whatever float32 holds."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is done with its sums yet but to add a bias."""
+        return self.operator.activation == "none" and self.rescaling is None
 
     @property
     def of_reals(self) -> MatmulOperator:
@@ -255,7 +281,8 @@ class Reals:
                 raise UnsupportedError(f"{label}: '{name[:80]}' holds integers without a scale; allowed: reals")
             return leaf(live)
         if isinstance(found, Product):
-            found = leaf(self.real_sums(found, name))
+            sums = leaf(self.sums(found, name) if found.is_exact else self.real_sums(found, name))
+            found = sums if found.rescaling is None else found.rescaling.apply(sums)
             self._lazy[name] = found
         elif not found.is_leaf and self.readers(name) > 1 and name not in self.inside:
             found = leaf(self.compute(found, name, None))

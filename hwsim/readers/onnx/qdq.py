@@ -31,8 +31,10 @@ from hwsim.readers.onnx.lazy import (
     leaf,
 )
 from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale, stacked
+from hwsim.readers.onnx.rescaled import folded, multiply, round_
 from hwsim.readers.onnx.rows import in_order, layer_normalization, log_softmax, softmax
 from hwsim.readers.onnx.site import Site, image_size
+from hwsim.readers.onnx.whole_sums import EXACT
 from hwsim.readers.onnx.words import clipped_word, holds
 
 Builder = Callable[[Site, Reals], None]
@@ -81,9 +83,11 @@ def quantize_linear(site: Site, reals: Reals) -> None:
     name = site.input(0)
     found = reals.peek(name)
     if isinstance(found, Product) and reals.readers(name) == 1:
-        output = Live(site.output, found.shape, found.order, Codes(grid.format, grid))
-        site.graph.emit(replace(found.of_reals, output=site.output), output)
-        return
+        operator = folded(site.graph, found, grid) or (found.of_reals if found.rescaling is None else None)
+        if operator is not None:
+            output = Live(site.output, found.shape, found.order, Codes(grid.format, grid))
+            site.graph.emit(replace(operator, output=site.output), output)
+            return
     expression = reals.expression(name, site.label)
     if expression.is_leaf and has_grid(expression.leaves[0], grid):
         _rename(site, expression.leaves[0], grid)
@@ -131,16 +135,19 @@ def conv(site: Site, reals: Reals) -> None:
     """Inputs: x, w, bias."""
     source, weights = _operand(site, reals), _coded(site, 1, 0)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
-    product = convolution(site, source, weights, bias)
+    product = replace(convolution(site, source, weights, bias), is_exact=EXACT in site.node.attributes)
     reals.put(site.output, product.with_real_bias(site.array(2)) if site.has(2) else product)
 
 
 def matmul(site: Site, reals: Reals) -> None:
     """Inputs: a, b, of which b may be another activation."""
     if not site.is_constant(1):
-        reals.put(site.output, stacked(site, _operand(site, reals), _operand(site, reals, 1)))
+        product = stacked(site, _operand(site, reals), _operand(site, reals, 1))
+        reals.put(site.output, replace(product, is_exact=EXACT in site.node.attributes))
         return
-    reals.put(site.output, dense(site, _operand(site, reals), _coded(site, 1, 1), None))
+    source, weights = _operand(site, reals), _coded(site, 1, 1)
+    bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
+    reals.put(site.output, replace(dense(site, source, weights, bias), is_exact=EXACT in site.node.attributes))
 
 
 def gemm(site: Site, reals: Reals) -> None:
@@ -155,6 +162,7 @@ def gemm(site: Site, reals: Reals) -> None:
         weights = Weights(weights.codes.T, swapped, 1)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
     product = dense(site, source, weights, bias, is_transposed=is_transposed)
+    product = replace(product, is_exact=EXACT in site.node.attributes)
     reals.put(site.output, product.with_real_bias(site.array(2), is_first=True) if site.has(2) else product)
 
 
@@ -173,7 +181,7 @@ def add(site: Site, reals: Reals) -> None:
 
 
 def _takes_bias(found: Expression | Product | None) -> bool:
-    if not isinstance(found, Product) or not found.operator.has_weights:
+    if not isinstance(found, Product) or not found.operator.has_weights or found.rescaling is not None:
         return False
     return found.operator.bias is None and found.operator.activation == "none"
 
@@ -196,6 +204,9 @@ def _with_bias(site: Site, product: Product, name: str) -> Product | None:
 def relu(site: Site, reals: Reals) -> None:
     """Part of a product before it where nothing else reads that."""
     found = reals.peek(site.input(0))
+    if isinstance(found, Product) and found.rescaling is not None and reals.readers(site.input(0)) == 1:
+        reals.put(site.output, replace(found, rescaling=replace(found.rescaling, is_rectified=True)))
+        return
     if isinstance(found, Product) and _can_take(reals, site, found):
         reals.put(site.output, replace(found, operator=replace(found.operator, activation="relu")))
         return
@@ -213,7 +224,7 @@ def clip(site: Site, reals: Reals) -> None:
 
 
 def _can_take(reals: Reals, site: Site, product: Product) -> bool:
-    return product.operator.activation == "none" and reals.readers(site.input(0)) == 1
+    return product.is_bare and reals.readers(site.input(0)) == 1
 
 
 def average_pool(site: Site, reals: Reals) -> None:
@@ -254,7 +265,9 @@ BUILDERS: dict[str, Builder] = {
     "LayerNormalization": layer_normalization,
     "LogSoftmax": log_softmax,
     "MatMul": matmul,
+    "Mul": multiply,
     "QuantizeLinear": quantize_linear,
     "Relu": relu,
+    "Round": round_,
     "Softmax": softmax,
 }

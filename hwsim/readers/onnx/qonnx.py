@@ -21,6 +21,7 @@ from hwsim.numerics.rounding import RealRounding, round_real
 from hwsim.readers.onnx.graph import Coded, Codes, Live
 from hwsim.readers.onnx.lazy import Product, Reals, apply, has_grid, leaf
 from hwsim.readers.onnx.model import Array
+from hwsim.readers.onnx.rescaled import folded
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
@@ -128,9 +129,12 @@ def _put_codes(site: Site, reals: Reals, grid: Quantization) -> None:
     """Write codes under the output's name, and let its readers see the reals that they stand for."""
     name = site.input(0)
     found = reals.peek(name)
+    operator = None
     if isinstance(found, Product) and reals.readers(name) == 1:
+        operator = found.operator if found.rescaling is None else folded(site.graph, found, grid)
+    if isinstance(found, Product) and operator is not None:
         output = Live(site.output, found.shape, found.order, Codes(grid.format, grid))
-        site.graph.emit(replace(found.operator, output=site.output), output)
+        site.graph.emit(replace(operator, output=site.output), output)
     else:
         expression = reals.expression(name, site.label)
         if expression.is_leaf and has_grid(expression.leaves[0], grid):

@@ -17,6 +17,7 @@ from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
 from hwsim.readers.onnx.patterns import inside_units, with_layer_norms
 from hwsim.readers.onnx.site import CODE_TYPES, Site
+from hwsim.readers.onnx.whole_sums import with_whole_sums
 from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
 
 IMAGE_READERS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "GlobalAveragePool", "QLinearAveragePool")
@@ -41,7 +42,7 @@ def read_onnx(path: Path) -> Workload:
 
 def _network(model: FileModel, name: str) -> Network:
     holds_codes = _is_quantized(model)
-    model = model if holds_codes else with_layer_norms(model)
+    model = with_whole_sums(model) if holds_codes else with_layer_norms(model)
     graph = Graph(model, dict(model.constants), holds_codes=holds_codes)
     if not graph.holds_codes and len(model.inputs) != 1:
         raise UnsupportedError(f"{len(model.inputs)} inputs of reals; allowed: 1")
