@@ -21,7 +21,7 @@ from hwsim.rtl.design import SOURCES
 from hwsim.rtl.layers import LayerProduct, compare_products, export_layers, layer_products, random_product
 from hwsim.rtl.lockstep import Agreement
 from hwsim.rtl.wave import write_vcd
-from hwsim.samples import Samples, choose_samples
+from hwsim.samples import Samples, select_samples
 
 MOST_GEMM = 4096
 
@@ -73,7 +73,7 @@ def _row(name: str, one: Agreement) -> list[str]:
 
 
 def _products(request: RtlRequest) -> list[LayerProduct]:
-    """Return the products to compare: a random one, or layers of a workload's first sample."""
+    """Return the products to compare: a random one, or layers of a workload's first sample or batch."""
     if request.gemm is not None and request.workload is not None:
         raise ConfigError("--gemm and a workload; allowed: one of them")
     if request.layer is not None and request.workload is None:
@@ -83,7 +83,8 @@ def _products(request: RtlRequest) -> list[LayerProduct]:
             request.architecture, request.overrides, request.workload, request.calibration
         )
         values, _ = read_samples(workload, request.inputs, None)
-        return layer_products(spec, choose_samples(workload, inputs=values, samples=1), request.layer)
+        chosen = select_samples(workload, inputs=values, labels=None, samples=None)
+        return layer_products(spec, chosen, request.layer)
     spec = load_arch(request.architecture, request.overrides)
     return [random_product(spec, _shape(request.gemm, spec), request.seed)]
 
@@ -118,7 +119,7 @@ def export(
     spec, read = read_spec_and_workload(architecture, overrides, workload, calibration)
     check_targets(folder)
     values, _ = read_samples(read, inputs, None)
-    *layers, _ = export_layers(spec, choose_samples(read, inputs=values, samples=1), folder)
+    *layers, _ = export_layers(spec, select_samples(read, inputs=values, labels=None, samples=None), folder)
     print_paths(("layer", str(path)) for path in layers)
     print_lines(f"next: make -C {folder}")
 
@@ -166,7 +167,7 @@ class WaveRequest:
 
 
 def write_waves(spec: ArchSpec, chosen: Samples, request: WaveRequest) -> Path:
-    """Write the registers of some folds of one layer, for the first sample, as a VCD file.
+    """Write the registers of some folds of one layer, for the first sample or batch, as a VCD file.
 
     Raises:
         ConfigError: no such layer or folds.

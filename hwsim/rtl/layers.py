@@ -1,4 +1,4 @@
-"""Layers of real networks for the RTL: the operands, requantizer and table that a layer's first sample brings."""
+"""Layers of real networks for the RTL: the operands, requantizer and table that a layer's first batch brings."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from hwsim.rtl.export import export_rtl
 from hwsim.rtl.lanes import check_interpolation
 from hwsim.rtl.lockstep import Agreement, compare_gemm
 from hwsim.samples import Samples
+from hwsim.simulate import together
 
 # runs every layer's own Makefile; a layer that fails fails the whole
 LAYERS_MAKEFILE = """\
@@ -62,15 +63,19 @@ class LayerProduct:
 
 
 def layer_products(spec: ArchSpec, chosen: Samples, layer: str | None = None) -> list[LayerProduct]:
-    """Return every group's product of the layers (or of one of them), for the first sample.
+    """Return every group's product of the layers (or of one of them), for the first sample or batch.
 
+    A batch's products are those that its run has: the rows of all its samples, or of activations all their groups.
     Codes that go through no table in the network go through a sigmoid here, so that the unit is compared too.
 
     Raises:
-        ConfigError: no such layer, or layers that use what the RTL does not have.
+        ConfigError: no such layer, layers that use what the RTL does not have, or fewer samples than a batch has.
     """
     compiled = compile_workload(spec, chosen.workload)
-    steps = [step for step in compiled.steps if isinstance(step, MatmulStep)]
+    compiled.network.check_values()
+    chosen.check_batch(compiled.batch)
+    batched = compiled.steps_of(compiled.batch)
+    steps = [step for step in batched if isinstance(step, MatmulStep)]
     names = [step.name for step in steps]
     if layer is not None and layer not in names:
         raise ConfigError(f"no layer '{layer}'; allowed: {', '.join(names)}{did_you_mean(layer, names)}")
@@ -78,9 +83,9 @@ def layer_products(spec: ArchSpec, chosen: Samples, layer: str | None = None) ->
     problems = [problem for step in steps for problem in _missing_units(step)]
     if problems:
         raise ConfigError(problems)
-    codes = compiled.codes(chosen.part(slice(1)).inputs)
+    codes = together(compiled.codes(chosen.part(slice(compiled.batch)).inputs), compiled.batch)
     inputs = sorted({name for step in steps for name in step.inputs} - set(codes))
-    values = run_integer(compiled.steps, compiled.params, codes, keep=inputs).values | codes
+    values = run_integer(batched, compiled.params, codes, keep=inputs).values | codes
     return [
         one
         for step in steps

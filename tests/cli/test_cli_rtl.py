@@ -116,3 +116,24 @@ def test_waves_are_written_for_a_layer_and_its_folds(hwsim: Hwsim, here: Path) -
     assert [file.name for file in here.iterdir()] == ["w.vcd"]
     wrong = hwsim("run", "edge8_ws", "digits_cnn", "--samples", "1", "--vcd", "w.vcd", "--vcd-folds", "2:2")
     assert wrong.err == "hwsim: --vcd-folds 2:2; allowed: FIRST:END such as 0:1, END not included\n"
+
+
+def test_waves_are_those_of_the_batch_that_runs(hwsim: Hwsim, here: Path) -> None:
+    """Nine rows are two folds of eight for each of two tiles of columns; one row is one."""
+    waves = ("run", "edge8_ws", "digits_mlp", "--samples", "9", "--vcd", "w.vcd", "--vcd-layer", "logits")
+    waves += ("--set", "array.dataflow=output_stationary", "--vcd-folds", "3:4")
+    assert hwsim(*waves, "--set", "mapping.batch=9").code == 0
+    assert (here / "w.vcd").is_file()
+    refused = hwsim(*waves, "--set", "mapping.batch=1")
+    assert (refused.code, refused.err) == (
+        2,
+        "hwsim: waves of folds 3:4; allowed: FIRST:END inside 0:2\n",
+    )
+
+
+@needs_simulator
+def test_the_rtl_computes_a_whole_batch(hwsim: Hwsim) -> None:
+    """Ten outputs of each of three samples."""
+    outcome = hwsim("check", "edge16", "digits_cnn", "--rtl", "--layer", "logits", "--set", "mapping.batch=3", "--json")
+    assert outcome.code == 0
+    assert outcome.json["layers"]["logits"]["values"] == 30

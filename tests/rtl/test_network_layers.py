@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwsim.array.params import GemmShape
@@ -47,6 +48,43 @@ def test_a_whole_layer_agrees_through_requantizer_and_table(sample, bits, guard_
     agreement = compare_products([product])["conv2"]
     assert (agreement.values, agreement.codes, agreement.table_codes) == (16 * 16,) * 3
     assert (agreement.events > 0) == (guard_bits < 8)
+
+
+@pytest.fixture(scope="module")
+def three() -> Samples:
+    return choose_samples(read_workload("digits_cnn"), samples=3)
+
+
+def test_a_batchs_product_has_the_rows_of_all_its_samples(three) -> None:
+    (product,) = layer_products(load_arch("edge16", ["mapping.batch=3"]), three, "conv2")
+    for number in range(3):
+        (alone,) = layer_products(load_arch("edge16"), three.part(slice(number, number + 1)), "conv2")
+        assert np.array_equal(product.activations[16 * number : 16 * (number + 1)], alone.activations)
+        assert np.array_equal(product.weights, alone.weights)
+
+
+def test_a_batch_of_products_of_activations_has_the_groups_of_all_its_samples() -> None:
+    samples = choose_samples(read_workload("digits_transformer"), samples=2)
+    one, both = ([f"mapping.batch={batch}", "array.zero_point=operand"] for batch in (1, 2))
+    heads = layer_products(load_arch("edge16", both), samples, "scores")
+    apart = [layer_products(load_arch("edge16", one), samples.part(slice(n, n + 1)), "scores") for n in (0, 1)]
+    assert len(heads) == 4
+    for head, alone in zip(heads, [*apart[0], *apart[1]], strict=True):
+        assert np.array_equal(head.activations, alone.activations)
+        assert np.array_equal(head.weights, alone.weights)
+
+
+@needs_simulator
+def test_a_batch_agrees_through_requantizer_and_table(three) -> None:
+    (product,) = layer_products(load_arch("edge16", ["mapping.batch=3", "array.guard_bits=0"]), three, "fc1")
+    agreement = compare_products([product])["fc1"]
+    assert (agreement.values, agreement.codes, agreement.table_codes) == (3 * 32,) * 3
+    assert agreement.events > 0
+
+
+def test_a_batch_of_more_samples_than_there_are_is_refused(three) -> None:
+    with pytest.raises(ConfigError, match=r"^mapping\.batch 4: 3 samples; allowed: a batch of them or more$"):
+        layer_products(load_arch("edge16", ["mapping.batch=4"]), three, "fc1")
 
 
 @needs_simulator
