@@ -214,3 +214,9 @@ def test_the_sample_on_the_machine_counts_like_the_others(samples: int) -> None:
     assert on_machine.layer_results == without.layer_results
     assert on_machine.totals["overflow_events"] > 0
     assert (on_machine.accuracy, on_machine.sqnr_db) == (without.accuracy, without.sqnr_db)
+
+
+def test_the_kind_of_dram_is_a_label_that_is_kept_and_changes_nothing() -> None:
+    labelled = [run(f"dram.type={kind}", samples=1) for kind in ("lpddr4", "my own kind")]
+    assert [result.architecture["dram"]["type"] for result in labelled] == ["lpddr4", "my own kind"]
+    assert labelled[0].totals == labelled[1].totals

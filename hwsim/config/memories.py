@@ -95,7 +95,8 @@ class DramSpec(Spec):
 
     type: Name = Field(
         default="lpddr4",
-        description="Kind of DRAM: a name for reports; it sets no other key, and its energy is the energy table's",
+        description="Kind of DRAM: a free label, kept with results; it changes neither time, which the keys below say, "
+        "nor energy, which is the energy table's for every kind",
     )
     bytes_per_cycle: int = Field(
         default=8,
