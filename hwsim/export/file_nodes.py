@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwsim.errors import UnsupportedError
+from hwsim.export.averages import average
 from hwsim.export.graph import Attributes
 from hwsim.export.writer import Form, OnnxWriter
 from hwsim.network.operator import Operator
@@ -29,8 +30,11 @@ def part(writer: OnnxWriter, operator: InFloat32 | RealFunction) -> None:
     if unknown:
         raise UnsupportedError(f"{', '.join(unknown)} in float32 has no form in an exported file")
     for step in found.steps:
-        inputs = [names[name] if name else "" for name in step.inputs]
-        names[step.output] = writer.step(step.kind, inputs, f"{operator.output}.{step.kind.lower()}", _attributes(step))
+        inputs, base = [names[name] if name else "" for name in step.inputs], f"{operator.output}.{step.kind.lower()}"
+        if step.windows is not None:
+            names[step.output] = average(writer, inputs[0], base, step.windows, found.opset)
+        else:
+            names[step.output] = writer.step(step.kind, inputs, base, _attributes(step))
     writer.put(names[found.output], operator.output)
 
 

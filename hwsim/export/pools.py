@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from hwsim.export.averages import window_attributes
 from hwsim.export.graph import Attributes
 from hwsim.export.images import channels_first, pads, put_channels_first
 from hwsim.export.writer import Form, OnnxWriter
@@ -12,7 +13,6 @@ from hwsim.network.operators.arithmetic import Mean, Pool2d
 from hwsim.network.operators.elementwise import MaxPool2d
 from hwsim.network.operators.qlinear import MaxPoolCodes
 from hwsim.network.operators.windows import image
-from hwsim.numerics.onnxruntime.pooling import PoolWindow
 
 
 def max_pool(writer: OnnxWriter, operator: MaxPool2d) -> None:
@@ -40,7 +40,7 @@ def pool(writer: OnnxWriter, operator: Pool2d) -> None:
     height, width, _ = size = image(operator.name, writer.network.tensors[operator.input].shape[-3:])
     kind = "AveragePool" if operator.average else "MaxPool"
     source = channels_first(writer, operator.input, size)
-    attributes = _window(operator.onnx_window(height, width))
+    attributes = window_attributes(operator.onnx_window(height, width))
     found = writer.step(kind, [source], f"{operator.output}.pooled", attributes)
     put_channels_first(writer, writer.activated(found, operator.output, operator.activation), operator.output)
 
@@ -48,17 +48,7 @@ def pool(writer: OnnxWriter, operator: Pool2d) -> None:
 def max_pool_codes(writer: OnnxWriter, operator: MaxPoolCodes) -> None:
     """MaxPool: the greatest code stands for the greatest real."""
     size = image(operator.name, writer.network.tensors[operator.input].shape)
-    _greatest(writer, operator, size, _window(operator.window))
-
-
-def _window(window: PoolWindow) -> Attributes:
-    (above, below), (left, right) = window.padding
-    return {
-        "kernel_shape": list(window.kernel),
-        "strides": list(window.stride),
-        "dilations": list(window.dilation),
-        "pads": [above, left, below, right],
-    }
+    _greatest(writer, operator, size, window_attributes(operator.window))
 
 
 def mean(writer: OnnxWriter, operator: Mean) -> None:

@@ -8,8 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.numerics.onnxruntime.pooling import LOOP_OPSET, PoolWindow, SumOrder
+
 Array = np.ndarray[Any, Any]
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileWindows:
+    """The windows of a node that averages images of a size."""
+
+    window: PoolWindow
+    height: int
+    width: int
+
+    def order(self, opset: int) -> SumOrder:
+        """Return the order in which the float32 kernel of AveragePool of an operator set adds."""
+        return "row_major" if opset >= LOOP_OPSET else self.window.float_sum_order(self.height, self.width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +35,7 @@ class FileStep:
     inputs: tuple[str, ...]
     output: str
     attributes: Mapping[str, Attribute]
+    windows: FileWindows | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

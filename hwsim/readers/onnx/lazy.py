@@ -15,7 +15,7 @@ import numpy as np
 from hwsim.counts import Counts
 from hwsim.errors import UnsupportedError
 from hwsim.network.float_sums import FloatKernel
-from hwsim.network.operators.file_nodes import FileNodes, FileStep
+from hwsim.network.operators.file_nodes import FileNodes, FileStep, FileWindows
 from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.network.operators.qlinear import InFloat32
 from hwsim.network.operators.real_function import RealFunction
@@ -215,6 +215,8 @@ class Reals:
         self._graph = graph
         self.inside = inside
         self._lazy: dict[str, Lazy] = {}
+        self.windows: dict[int, FileWindows] = {}
+        """Those of nodes that average, by the nodes' numbers."""
         reads = [name for node in graph.model.nodes for name in node.inputs]
         self._readers = Counter([*reads, *(one.name for one in graph.model.outputs)])
 
@@ -259,7 +261,7 @@ class Reals:
                 sources[name] = before.leaves[0].name if isinstance(before, Expression) else name
             else:
                 return None
-        last = FileStep(node.kind, node.inputs, node.outputs[0], node.attributes)
+        last = FileStep(node.kind, node.inputs, node.outputs[0], node.attributes, self.windows.get(node.index))
         return FileNodes((*steps.values(), last), sources, constants, last.output, self._graph.model.opset)
 
     def peek(self, name: str) -> Lazy | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.network.operators.file_nodes import FileWindows
 from hwsim.network.operators.moves import Reshape
 from hwsim.numerics.onnxruntime import functions, pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
@@ -234,6 +235,7 @@ def average_pool(site: Site, reals: Reals) -> None:
         raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
     window = replace(site.pool_window(source.shape), counts_padding=bool(site.integer("count_include_pad", 0)))
     opset = site.graph.model.opset
+    reals.windows[site.node.index] = FileWindows(window, *image_size(source.shape))
     _put_average(site, reals, source, window, lambda values: pooling.average_pool(values, window, opset))
 
 
