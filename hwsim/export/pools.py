@@ -7,7 +7,7 @@ import math
 from hwsim.export.averages import window_attributes
 from hwsim.export.graph import Attributes
 from hwsim.export.images import channels_first, pads, put_channels_first
-from hwsim.export.writer import Form, OnnxWriter
+from hwsim.export.writer import Form, NumberForm, OnnxWriter
 from hwsim.network.operator import Operator
 from hwsim.network.operators.arithmetic import Mean, Pool2d
 from hwsim.network.operators.elementwise import MaxPool2d
@@ -39,10 +39,13 @@ def pool(writer: OnnxWriter, operator: Pool2d) -> None:
     """AveragePool or MaxPool, and an activation."""
     height, width, _ = size = image(operator.name, writer.network.tensors[operator.input].shape[-3:])
     kind = "AveragePool" if operator.average else "MaxPool"
-    source = channels_first(writer, operator.input, size)
+    form: NumberForm = "reals"
+    if not operator.average and operator.activation in ("none", "relu"):  # 0 is 0 in any unit
+        form = writer.moving_form(operator.input, operator.output)
+    source = channels_first(writer, operator.input, size, form)
     attributes = window_attributes(operator.onnx_window(height, width))
     found = writer.step(kind, [source], f"{operator.output}.pooled", attributes)
-    put_channels_first(writer, writer.activated(found, operator.output, operator.activation), operator.output)
+    put_channels_first(writer, writer.activated(found, operator.output, operator.activation), operator.output, form)
 
 
 def max_pool_codes(writer: OnnxWriter, operator: MaxPoolCodes) -> None:

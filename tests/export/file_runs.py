@@ -75,13 +75,14 @@ class FileRun:
 
     def in_onnx_runtime(self) -> tuple[int, int]:
         """How many codes differ of how many, node by node."""
-        return self._differences(in_onnx_runtime(self.qdq(), self.reals, list(self.codes), fused=False).__getitem__)
+        return self.differences(in_onnx_runtime(self.qdq(), self.reals, list(self.codes), fused=False).__getitem__)
 
     def in_qonnx(self) -> tuple[int, int]:
         """The same in QONNX's executor."""
-        return self._differences(executed_codes(self.qonnx(), self.reals).__getitem__)
+        return self.differences(executed_codes(self.qonnx(), self.reals).__getitem__)
 
-    def _differences(self, theirs: Callable[[str], np.ndarray]) -> tuple[int, int]:
+    def differences(self, theirs: Callable[[str], np.ndarray]) -> tuple[int, int]:
+        """How many codes differ of how many; ``theirs`` are laid out as in the file."""
         wrong = 0
         for name, ours in self.codes.items():
             found = theirs(name)

@@ -15,13 +15,20 @@ from hwsim.readers.onnx.graph import Live, plain
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.moves import emit_to, moved_tensor
 from hwsim.readers.onnx.site import Site
+from hwsim.readers.onnx.tables import look_up
 
 Builder = Callable[[Site, Reals], None]
 MOST_INDICES = 1 << 20
 
 
 def gather(site: Site, reals: Reals) -> None:
-    """Entries along an axis, at constant places; one place without axes of its own takes the axis away."""
+    """Entries along an axis, at constant places; one place without axes of its own takes the axis away.
+
+    Constant entries at places that an activation says are `look_up`'s.
+    """
+    if site.is_constant(0):
+        look_up(site, reals)
+        return
     source, places = moved_tensor(site, reals), np.asarray(site.array(1))
     axis = site.axis(site.integer("axis", 0), len(source.shape))
     size = source.shape[axis]

@@ -14,12 +14,12 @@ from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.graph import Codes, Live
-from hwsim.readers.onnx.lazy import Expression, Product, Reals, leaf
+from hwsim.readers.onnx.lazy import Expression, Product, Reals, apply, leaf
 from hwsim.readers.onnx.products import Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
-FLOAT = 1  # of the attribute of Cast
+FLOAT, INT32 = 1, 6  # of the attribute of Cast
 BYTE = IntFormat(8, signed=False)
 
 
@@ -118,13 +118,16 @@ def _weight_sums(site: Site, product: Product) -> np.ndarray:
 
 
 def cast(site: Site, reals: Reals) -> None:
-    """Integers to reals."""
-    live = site.live(0)
-    if site.integer("to", 0) != FLOAT:
-        raise UnsupportedError(f"{site.label}: to type {site.integer('to', 0)}; allowed: {FLOAT} (FLOAT)")
-    if live.codes is None:
-        reals.put(site.output, leaf(live))
+    """Integers to reals, and to wider integers; reals to integers, towards zero."""
+    kind, name = site.integer("to", 0), site.input(0)
+    if kind not in (FLOAT, INT32):
+        raise UnsupportedError(f"{site.label}: to type {kind}; allowed: {FLOAT} (FLOAT), {INT32} (INT32)")
+    if name in reals:
+        found = reals.expression(name, site.label)
+        reals.put(site.output, apply(found, np.trunc, "shift") if kind == INT32 else found)
         return
+    live = site.live(0)
+    assert live.codes is not None  # noqa: S101  (else it is one of `reals`)
     grid = live.codes.grid or unscaled(live.codes.word)
     if grid.scale.ndim or float(grid.scale) != 1.0 or int(grid.zero_point):
         grid = unscaled(live.codes.word)

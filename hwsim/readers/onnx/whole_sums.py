@@ -15,6 +15,8 @@ from hwsim.readers.onnx.model import FileModel, FileNode
 FLOAT, INT32 = 1, 6  # of the attribute of Cast
 EXACT = "exact sums"
 """The attribute of a product that stands for several, whose sums are integers; no file has it."""
+MOST_NODES = 64  # of a group
+LARGEST_FACTOR = 2.0**31
 PRODUCTS = ("Conv", "Gemm", "MatMul")
 
 
@@ -41,11 +43,9 @@ class _Group:
         """Whether there are products, all by the same weights in the same way, and one bias at most."""
         if not self.parts or len(self.biases) > 1:
             return False
-        first = self.parts[0][1]
-        return all(
-            (one.kind, one.inputs[1:], dict(one.attributes)) == (first.kind, first.inputs[1:], dict(first.attributes))
-            for _, one in self.parts
-        )
+        plain = [{name: repr(value) for name, value in one.attributes.items()} for _, one in self.parts]
+        said = [(one.kind, one.inputs[1:], given) for (_, one), given in zip(self.parts, plain, strict=True)]
+        return all(one == said[0] for one in said)
 
     def whole(self, last: FileNode) -> FileNode:
         """Return the product that takes the group's place."""
@@ -83,13 +83,14 @@ class _Graph:
             group.biases.append(name)
             return True
         node = self._writers.get(name)
-        if node is None:
+        if node is None or not node.inputs or len(group.nodes) > MOST_NODES:
             return False
         group.nodes.append(node)
         if node.kind == "Add":
             return all(self._add_terms(term, factor, group) for term in node.inputs)
         if node.kind == "Mul" and factor == 1:
-            return self._add_terms(node.inputs[0], int(self._number(node, "Mul") or 0), group)
+            power = self._number(node, "Mul") or 0.0
+            return 1 < power < LARGEST_FACTOR and self._add_terms(node.inputs[0], int(power), group)
         product = self._writers.get(node.inputs[0])
         if not _is_cast(node, INT32) or product is None or product.kind not in PRODUCTS or len(product.inputs) != 2:
             return False
@@ -104,11 +105,12 @@ class _Graph:
         rest = group.source = sources[0]
         for place, low in enumerate(sources[:-1]):
             size, cut = factors[place + 1] // factors[place], self._writers.get(low)
-            if cut is None or cut.kind != "Sub":
+            if cut is None or cut.kind != "Sub" or len(cut.inputs) != 2:
                 return False
             back = self._writers.get(cut.inputs[1])
-            high = None if back is None else self._writers.get(back.inputs[0])
-            quotient = None if high is None or high.kind != "Floor" else self._writers.get(high.inputs[0])
+            high = None if back is None or not back.inputs else self._writers.get(back.inputs[0])
+            is_floor = high is not None and high.kind == "Floor" and len(high.inputs) == 1
+            quotient = None if high is None or not is_floor else self._writers.get(high.inputs[0])
             if back is None or high is None or quotient is None:
                 return False
             if self._number(back, "Mul") != size or self._number(quotient, "Mul") != 1 / size:
@@ -129,4 +131,4 @@ class _Graph:
 
 
 def _is_cast(node: FileNode, kind: int) -> bool:
-    return node.kind == "Cast" and not node.domain and node.attributes.get("to") == kind
+    return (node.kind, node.domain, len(node.inputs), node.attributes.get("to")) == ("Cast", "", 1, kind)
