@@ -71,7 +71,7 @@ class _Graph:
         if not _is_cast(last, FLOAT) or not self._add_terms(last.inputs[0], 1, found) or not found.are_alike:
             return None
         found.parts.sort(key=lambda part: part[0])
-        if not self._join_parts(found):
+        if not self._join_parts(found) or not all(self._is_bias(name, found.parts[0][1].kind) for name in found.biases):
             return None
         inside = {node.index for node in found.nodes}
         outside = [self._readers.get(name, set()) - inside for node in found.nodes for name in node.outputs]
@@ -121,6 +121,14 @@ class _Graph:
             rest = high.outputs[0]
             group.nodes += [cut, back, high, quotient]
         return factors[0] == 1 and rest == sources[-1]
+
+    def _is_bias(self, name: str, kind: str) -> bool:
+        """Tell whether a constant has a number for each output channel, which are images' first axis or the last."""
+        values = self._constants[name]
+        behind = values.shape[-2:] if kind == "Conv" else ()
+        if values.dtype.kind != "i" or values.ndim <= len(behind) or not set(behind) <= {1}:
+            return False
+        return values.size == values.shape[-1 - len(behind)]
 
     def _number(self, node: FileNode, kind: str) -> float | None:
         """Return the one number that a node's second input is; None if it is of another kind or has another input."""
