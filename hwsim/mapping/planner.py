@@ -230,7 +230,7 @@ class _Planner:
         return min(size * _slots(scratchpad), whole)
 
     def _sharing(self, number: int, step: ProductStep) -> Sharing:
-        space, sharer = self._space(number, step), Sharer(self._spec.cores, self._spec.mapping, self._network.bits)
+        space, sharer = self._space(number, step), Sharer(self._spec, self._network.bits)
         return sharer.share(self._chains[number], self._network.params[step.name], space)
 
     def _space(self, number: int, step: ProductStep) -> Space:
