@@ -7,7 +7,7 @@ one step on the vector unit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,7 +213,7 @@ class Reals:
 
     def __init__(self, graph: Graph, inside: frozenset[str] = frozenset()) -> None:
         self._graph = graph
-        self.inside = inside
+        self._inside = set(inside)
         self._lazy: dict[str, Lazy] = {}
         self.windows: dict[int, FileWindows] = {}
         """Those of nodes that average, by the nodes' numbers."""
@@ -222,6 +222,14 @@ class Reals:
 
     def __contains__(self, name: str) -> bool:
         return name in self._lazy or (name in self._graph.live and self._graph.live[name].codes is None)
+
+    def keep(self, name: str) -> None:
+        """Let reals be part of what reads them, no tensor of their own."""
+        self._inside.add(name)
+
+    def is_inside(self, names: Iterable[str]) -> bool:
+        """Tell whether some of these are part of what reads them."""
+        return not self._inside.isdisjoint(names)
 
     def readers(self, name: str) -> int:
         """Return how many inputs of nodes, and outputs of the graph, something is."""
@@ -238,7 +246,7 @@ class Reals:
             if isinstance(found, Expression) and not found.is_leaf:
                 named = replace(found, layer=node.name, written=self._written(node))
                 self._lazy[output] = named
-                if not self._graph.holds_codes and output not in self.inside:
+                if not self._graph.holds_codes and output not in self._inside:
                     self.compute(named, output, None)
                     del self._lazy[output]
 
@@ -286,7 +294,7 @@ class Reals:
             sums = leaf(self.sums(found, name) if found.is_exact else self.real_sums(found, name))
             found = sums if found.rescaling is None else found.rescaling.apply(sums)
             self._lazy[name] = found
-        elif not found.is_leaf and self.readers(name) > 1 and name not in self.inside:
+        elif not found.is_leaf and self.readers(name) > 1 and name not in self._inside:
             found = leaf(self.compute(found, name, None))
             self._lazy[name] = found
         return found

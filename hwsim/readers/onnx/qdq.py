@@ -12,29 +12,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
-from hwsim.network.operators.file_nodes import FileWindows
 from hwsim.network.operators.moves import Reshape
-from hwsim.numerics.onnxruntime import functions, pooling
+from hwsim.numerics.onnxruntime import functions
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
-from hwsim.numerics.onnxruntime.pooling import PoolWindow
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.onnx import elementwise
+from hwsim.readers.onnx import elementwise, pools
 from hwsim.readers.onnx.elementwise import bounds, pair, unary
-from hwsim.readers.onnx.graph import Coded, Codes, Live, channels_last
+from hwsim.readers.onnx.graph import Coded, Codes, Live
 from hwsim.readers.onnx.lazy import (
     Expression,
     Product,
     Reals,
-    along,
     has_grid,
     leaf,
 )
 from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale, stacked
 from hwsim.readers.onnx.rescaled import folded, multiply, round_
-from hwsim.readers.onnx.rows import in_order, layer_normalization, log_softmax, softmax
-from hwsim.readers.onnx.site import Site, image_size
+from hwsim.readers.onnx.rows import layer_normalization, log_softmax, softmax
+from hwsim.readers.onnx.site import Site
 from hwsim.readers.onnx.whole_sums import EXACT
 from hwsim.readers.onnx.words import clipped_word, holds
 
@@ -228,42 +224,14 @@ def _can_take(reals: Reals, site: Site, product: Product) -> bool:
     return product.is_bare and reals.readers(site.input(0)) == 1
 
 
-def average_pool(site: Site, reals: Reals) -> None:
-    """Sums in the order of ONNX Runtime's float32 kernel."""
-    source = in_order(site, reals, channels_last)
-    if len(source.shape) != 4:
-        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
-    window = replace(site.pool_window(source.shape), counts_padding=bool(site.integer("count_include_pad", 0)))
-    opset = site.graph.model.opset
-    reals.windows[site.node.index] = FileWindows(window, *image_size(source.shape))
-    _put_average(site, reals, source, window, lambda values: pooling.average_pool(values, window, opset))
-
-
-def global_average_pool(site: Site, reals: Reals) -> None:
-    """The mean of each channel."""
-    source = in_order(site, reals, channels_last)
-    if len(source.shape) != 4:
-        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
-    window = PoolWindow(image_size(source.shape), (1, 1))
-    _put_average(site, reals, source, window, pooling.global_average_pool)
-
-
-def _put_average(site: Site, reals: Reals, source: Expression, window: PoolWindow, average: Function) -> None:
-    shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
-    outputs = int(np.prod(shape))
-    counts = Counts({("vector_unit", "add"): outputs * window.size, ("vector_unit", "multiply"): outputs})
-    reals.put(site.output, along(source, average, shape, counts))
-
-
 BUILDERS: dict[str, Builder] = {
     **elementwise.BUILDERS,
+    **pools.BUILDERS,
     "Add": add,
-    "AveragePool": average_pool,
     "Clip": clip,
     "Conv": conv,
     "DequantizeLinear": dequantize_linear,
     "Gemm": gemm,
-    "GlobalAveragePool": global_average_pool,
     "LayerNormalization": layer_normalization,
     "LogSoftmax": log_softmax,
     "MatMul": matmul,

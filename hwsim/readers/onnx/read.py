@@ -15,7 +15,7 @@ from hwsim.readers.onnx.graph import Codes, Graph, Live, channels_last, plain
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import FileInput, FileModel, FileNode
 from hwsim.readers.onnx.parse import parse_file
-from hwsim.readers.onnx.patterns import inside_units, with_layer_norms
+from hwsim.readers.onnx.patterns import OF_ELEMENTS, inside_units, with_layer_norms
 from hwsim.readers.onnx.site import CODE_TYPES, Site
 from hwsim.readers.onnx.whole_sums import with_whole_sums
 from hwsim.readers.workload import Workload, refuse_operators, workload_of_file
@@ -136,7 +136,7 @@ def _add(site: Site, reals: Reals) -> None:
 
 def _is_in_unit(site: Site, reals: Reals) -> bool:
     """Tell whether a node is part of a function of single elements that several nodes write out."""
-    return not reals.inside.isdisjoint((*site.node.inputs, *site.node.outputs))
+    return site.node.kind in OF_ELEMENTS and reals.is_inside((*site.node.inputs, *site.node.outputs))
 
 
 def _is_codes(site: Site, reals: Reals) -> bool:

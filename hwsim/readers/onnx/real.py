@@ -27,7 +27,9 @@ from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.gru import gru
 from hwsim.readers.onnx.lazy import Reals, along, apply, leaf, with_constant
 from hwsim.readers.onnx.lstm import lstm
+from hwsim.readers.onnx.masks import add_mask, where
 from hwsim.readers.onnx.model import Array
+from hwsim.readers.onnx.pools import over_images, pooled_shape
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
@@ -147,7 +149,8 @@ def add(site: Site, reals: Reals) -> None:
     for place in (0, 1):
         if site.is_constant(1 - place) and not site.is_constant(place) and _absorbed(site, reals, place):
             return
-    qdq.BUILDERS["Add"](site, reals)
+    if not add_mask(site, reals):
+        qdq.BUILDERS["Add"](site, reals)
 
 
 def _producer(site: Site, reals: Reals, name: str) -> MatmulOperator | None:
@@ -249,15 +252,12 @@ def _lut(function: str) -> Builder:
 
 
 def max_pool(site: Site, reals: Reals) -> None:
-    """The greatest of each window."""
+    """The greatest of each window, over one or two spatial axes."""
     source = leaf(_source(site, channels_last))
-    if len(source.shape) != 4:
-        raise UnsupportedError(f"{site.label}: input of shape {list(source.shape)}; allowed: four axes")
     window = site.pool_window(source.shape)
-    shape = (1, source.shape[1], *window.out_size(source.shape[2], source.shape[3]))
+    shape = pooled_shape(source.shape, window)
     counts = Counts({("vector_unit", "compare"): int(np.prod(shape)) * max(window.size - 1, 1)})
-    body = _Maximum(window)
-    reals.put(site.output, along(source, body, shape, counts))
+    reals.put(site.output, along(source, over_images(_Maximum(window), source.shape), shape, counts))
 
 
 class _Maximum:
@@ -287,4 +287,5 @@ BUILDERS: dict[str, Builder] = {
     "Relu": _rectify("relu"),
     "Sigmoid": _lut("sigmoid"),
     "Tanh": _lut("tanh"),
+    "Where": where,
 }

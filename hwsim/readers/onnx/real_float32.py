@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.layer_norm import LayerNorm
 from hwsim.network.tensor import Shape
-from hwsim.readers.onnx.graph import Live, plain
+from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.graph import Live, Order, plain
 from hwsim.readers.onnx.lazy import Expression, Reals, along, leaf
+from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.rows import factors, rows
 from hwsim.readers.onnx.site import Site
 
@@ -51,21 +53,43 @@ def _without(mean: Expression, live: Live, shape: Shape) -> Expression:
 
 
 def concat(site: Site, reals: Reals) -> None:
-    """Tensors side by side, each brought to the output's codes."""
-    lives = [site.live(place) for place in range(len(site.node.inputs))]
+    """Tensors side by side, each brought to the output's codes; constants may be among them."""
+    constants = {place: site.array(place) for place in range(len(site.node.inputs)) if site.is_constant(place)}
+    lives = [site.live(place) for place in range(len(site.node.inputs)) if place not in constants]
+    if not lives:
+        raise UnsupportedError(f"{site.label}: {sum(one.size for one in constants.values())} constants")
     order = lives[0].order
+    shapes = [*(one.shape for one in lives), *(one.shape for one in constants.values())]
     axis = site.axis(site.integer("axis", 0), len(order))
-    moved = [site.graph.in_order(one, order) if len(one.shape) == len(order) else one for one in lives]
-    others = {tuple(size for place, size in enumerate(one.shape) if place != axis) for one in moved}
-    if len(others) != 1 or any(len(one.shape) != len(order) for one in moved):
-        raise ConfigError(f"{site.label}: shapes {[list(one.shape) for one in lives]} do not go together")
-    shape = (*lives[0].shape[:axis], sum(one.shape[axis] for one in lives), *lives[0].shape[axis + 1 :])
-    place = order.index(axis) + 1
+    others = {tuple(size for place, size in enumerate(one) if place != axis) for one in shapes}
+    if len(others) != 1 or any(len(one) != len(order) for one in shapes):
+        raise ConfigError(f"{site.label}: shapes {[list(one) for one in shapes]} do not go together")
+    moved = [site.graph.in_order(one, order) for one in lives]
+    shape = (*shapes[0][:axis], sum(one[axis] for one in shapes), *shapes[0][axis + 1 :])
+    body = _Joined(order.index(axis) + 1, {place: _stored(site, one, order) for place, one in constants.items()})
     counts = Counts({("vector_unit", "multiply"): int(np.prod(shape))})
-    joined = Expression(
-        tuple(moved), lambda values: np.concatenate(list(values), axis=place), shape, order, counts, pointwise=False
-    )
-    reals.put(site.output, joined)
+    reals.put(site.output, Expression(tuple(moved), body, shape, order, counts, pointwise=False))
+
+
+def _stored(site: Site, constant: Array, order: Order) -> Float32Array:
+    if not np.all(np.isfinite(constant)):
+        raise ConfigError(f"{site.label}: a constant that holds NaN or infinity")
+    return np.asarray(constant, np.float32).transpose(order)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joined:
+    """Tensors (samples, *shape) side by side along an axis, with constants at some of the places."""
+
+    axis: int
+    constants: Mapping[int, Float32Array]
+
+    def __call__(self, values: Sequence[Float32Array]) -> Float32Array:
+        """Put them side by side."""
+        parts = list(values)
+        for place, constant in sorted(self.constants.items()):
+            parts.insert(place, np.broadcast_to(constant, (len(values[0]), *constant.shape)))
+        return np.concatenate(parts, axis=self.axis)
 
 
 def pad(site: Site, reals: Reals) -> None:
