@@ -11,6 +11,7 @@ from hwsim.array.params import ArrayParams, Dataflow
 from hwsim.config.arch import ArchSpec
 from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values
+from hwsim.execute.floating import by_name
 from hwsim.mapping.plan import LayerPlan, sample_shares
 from hwsim.mapping.planner import NetworkSteps, plan_network
 from hwsim.network.batch import batched
@@ -164,9 +165,10 @@ def _quantized(spec: ArchSpec, workload: Workload) -> Network:
         raise ConfigError(
             f"workload {workload.name} has no calibration data; allowed: data.calibration in its YAML, or --calibration"
         )
+    samples = by_name(workload.network, workload.calibration)
     return quantize(
         workload.network,
-        workload.network.laid_out(workload.network.input, workload.calibration),
+        {name: workload.network.laid_out(name, values) for name, values in samples.items()},
         spec.quantization,
         weight_bits=array.weight_bits,
         activation_bits=array.activation_bits,

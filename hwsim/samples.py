@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.errors import ConfigError
 from hwsim.execute.codes import Values, check_codes
-from hwsim.execute.floating import check_inputs, float_output
+from hwsim.execute.floating import check_counts, check_inputs, float_output
 from hwsim.network.network import Network, no_values
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.rounding import FloatArray
@@ -64,10 +64,10 @@ def with_calibration(workload: Workload, calibration: Inputs) -> Workload:
     if network.holds_codes or not network.has_values:
         what = "is quantized already" if network.holds_codes else "has shapes alone"
         raise ConfigError(f"calibration samples: workload {workload.name} {what}; allowed: a network of reals")
-    named = calibration if isinstance(calibration, Mapping) else {network.input: calibration}
-    samples = np.asarray(named[network.input], np.float64)
-    check_inputs(network, network.laid_out(network.input, samples))
-    return replace(workload, calibration=samples)
+    named = _by_name(network, calibration)
+    samples = {name: np.asarray(values, np.float64) for name, values in named.items()}
+    check_inputs(network, {name: network.laid_out(name, values) for name, values in samples.items()})
+    return replace(workload, calibration=samples if len(samples) > 1 else samples[network.input])
 
 
 def choose_samples(
@@ -88,7 +88,7 @@ def choose_samples(
     network = workload.network
     if network.holds_codes or not network.has_values:
         return chosen
-    return replace(chosen, float_outputs=float_output(network, chosen.inputs[network.input]))
+    return replace(chosen, float_outputs=float_output(network, chosen.inputs))
 
 
 def select_samples(
@@ -138,16 +138,19 @@ def _named_inputs(network: Network, inputs: Inputs) -> dict[str, Values]:
     Raises:
         ConfigError: one is missing or unknown, or of the wrong type, shape or number of samples.
     """
+    named = _by_name(network, inputs)
+    if not network.holds_codes:
+        laid_out = {name: network.laid_out(name, np.asarray(named[name])) for name in network.inputs}
+        check_inputs(network, laid_out)
+        return laid_out
+    codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
+    check_counts(codes)
+    return codes
+
+
+def _by_name(network: Network, inputs: Inputs) -> Mapping[str, Values]:
     named = inputs if isinstance(inputs, Mapping) else {network.input: inputs}
     if set(named) != set(network.inputs):
         given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
         raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
-    if not network.holds_codes:
-        laid_out = network.laid_out(network.input, np.asarray(named[network.input]))
-        check_inputs(network, laid_out)
-        return {network.input: laid_out}
-    codes = {name: check_codes(network, name, np.asarray(named[name])) for name in network.inputs}
-    counts = {len(values) for values in codes.values()}
-    if len(counts) != 1:
-        raise ConfigError(f"inputs of {', '.join(map(str, sorted(counts)))} samples; allowed: as many of each")
-    return codes
+    return named

@@ -97,13 +97,13 @@ def float_tensors(spec: ArchSpec, chosen: Samples) -> dict[str, Floats]:
     array = _array(spec)
     network = _float_network(spec, chosen, array)
     steps = lower_float(network, array.operand, array.accumulator)
-    names = [network.input, *(step.output for step in steps)]
+    names = [*network.inputs, *(step.output for step in steps)]
     values = run_float(steps, array, _inputs(network, chosen), keep=names).values
     return {name: one.astype(np.float32).reshape(-1, *network.tensors[name].shape) for name, one in values.items()}
 
 
 def _inputs(network: Network, chosen: Samples) -> dict[str, Reals]:
-    return {network.input: np.asarray(chosen.inputs[network.input], np.float64).reshape(chosen.count, -1)}
+    return {name: np.asarray(chosen.inputs[name], np.float64).reshape(chosen.count, -1) for name in network.inputs}
 
 
 def accuracy_with_nan(outputs: Reals, labels: IntArray) -> float:

@@ -55,13 +55,12 @@ def float_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
     assert spec.array.float_formats is not None  # noqa: S101  (the caller's choice)
     network, word = fuse(chosen.workload.network), spec.array.float_formats[0]
     written = {one.output: one.name for one in network.operators if not isinstance(one, Flatten)}
-    names = {network.input: INPUT} | written
+    names = _inputs(network) | written
     tallies = {name: FloatTally(word) for name in names}
-    first = 0
-    for chunk in chunks(network, chosen.inputs[network.input]):
-        found = float_tensors(spec, chosen.part(slice(first, first + len(chunk))))
-        first += len(chunk)
-        for name, reference in float_values(network, chunk):
+    for chunk in chunks(network, chosen.count):
+        part = chosen.part(chunk)
+        found = float_tensors(spec, part)
+        for name, reference in float_values(network, part.inputs):
             if name in tallies:
                 tallies[name].add(reference, found[name])
     for name, tally in tallies.items():
@@ -75,15 +74,20 @@ def tensor_errors(spec: ArchSpec, chosen: Samples) -> Iterator[TensorError]:
     names = _layers(compiled)
     grids = compiled.network.tensors
     tallies = {name: CodeTally(quantization_of(grids[name])) for name in names}
-    inputs = chosen.inputs[network.input]
-    for chunk in chunks(network, inputs):
-        codes = compiled.codes({network.input: chunk})
+    for chunk in chunks(network, chosen.count):
+        part = chosen.part(chunk)
+        codes = compiled.codes(part.inputs)
         found = run_integer(compiled.steps, compiled.params, codes, keep=list(names)).values
-        for name, reference in float_values(network, chunk):
+        for name, reference in float_values(network, part.inputs):
             if name in tallies:
                 tallies[name].add(reference, found[name])
     for name, tally in tallies.items():
         yield tally.result(names[name], name)
+
+
+def _inputs(network: Network) -> dict[str, str]:
+    """Return what stands for a layer beside each input."""
+    return dict.fromkeys(network.inputs, INPUT)
 
 
 def _layers(compiled: Compiled) -> dict[str, str]:
@@ -91,4 +95,4 @@ def _layers(compiled: Compiled) -> dict[str, str]:
     network: Network = compiled.network
     partial = {operator.output for operator in network.operators if isinstance(operator, DepthProducts)}
     written = [step for step in compiled.steps if not isinstance(step, MoveStep) and step.output not in partial]
-    return {network.input: INPUT} | {step.output: step.name.removesuffix(SUM_SUFFIX) for step in written}
+    return _inputs(network) | {step.output: step.name.removesuffix(SUM_SUFFIX) for step in written}

@@ -195,7 +195,7 @@ class _Work:
         network = self._one.workload.network
         if network.holds_codes:
             return None
-        found = dict(float_values(fuse(network), self._one.inputs[network.input]))
+        found = dict(float_values(fuse(network), self._one.inputs))
         return float(found[self.step.output].reshape(-1)[place])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hwsim.errors import ConfigError
-from hwsim.execute.floating import float_values
+from hwsim.execute.floating import Reals, float_values
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.lstm import GateProduct, LstmCell, LstmHidden, LstmStart
@@ -48,7 +48,7 @@ def cell_name(layer: str) -> str:
     return f"{layer}.cell"
 
 
-def calibration_values(network: Network, inputs: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+def calibration_values(network: Network, inputs: Reals) -> Iterator[tuple[str, FloatArray]]:
     """Yield what `float_values` yields, and the states after each step of an LSTM by their common names."""
     cells = {operator.output: operator.layer for operator in network.operators if isinstance(operator, LstmCell)}
     for name, values in float_values(network, inputs):

@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.config.parts import make_part
 from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError
-from hwsim.execute.floating import check_inputs, chunks
+from hwsim.execute.floating import Reals, by_name, check_inputs, chunks
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
 from hwsim.network.operators.depth_groups import DepthProducts
@@ -52,13 +52,14 @@ BOUNDED_FUNCTIONS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 def quantize(
-    network: Network, calibration: FloatArray, spec: QuantizationSpec, *, weight_bits: int, activation_bits: int
+    network: Network, calibration: Reals, spec: QuantizationSpec, *, weight_bits: int, activation_bits: int
 ) -> Network:
     """Return the network with integer weights and biases, and a quantization on every tensor.
 
     Args:
         network: in floating point; batch normalizations and activations are fused first.
-        calibration: samples (samples, *input shape) from which activation ranges are found.
+        calibration: samples (samples, *input shape) from which activation ranges are found, by name if there are
+            several inputs.
         spec: the schemes of weights and activations, of single layers too, and repairs.
         weight_bits, activation_bits: widths of the codes where a layer has none of its own.
 
@@ -113,7 +114,7 @@ class _Grids:
     operators: tuple[Operator, ...]
 
 
-def _activation_grids(network: Network, calibration: FloatArray, schemes: Mapping[str, ActivationScheme]) -> _Grids:
+def _activation_grids(network: Network, calibration: Reals, schemes: Mapping[str, ActivationScheme]) -> _Grids:
     """Find the grid of every activation tensor; those that share one share the object."""
     homes = grid_homes(network)
     producers = {operator.output: operator for operator in network.operators}
@@ -144,7 +145,7 @@ def _needs_no_range(operator: Operator) -> bool:
 
 
 def activation_ranges(
-    network: Network, calibration: FloatArray, schemes: Mapping[str, ActivationScheme]
+    network: Network, calibration: Reals, schemes: Mapping[str, ActivationScheme]
 ) -> dict[str, tuple[float, float]]:
     """Return (low, high) of activation tensors, as their calibrators see the float network in batches.
 
@@ -156,8 +157,9 @@ def activation_ranges(
     observers: dict[str, Calibrator] = {
         name: make_part(CALIBRATORS, scheme.calibrator) for name, scheme in schemes.items()
     }
-    for chunk in chunks(network, calibration, most_samples=BATCH_SAMPLES):
-        for name, values in calibration_values(network, chunk):
+    given = by_name(network, calibration)
+    for chunk in chunks(network, len(given[network.input]), most_samples=BATCH_SAMPLES):
+        for name, values in calibration_values(network, {name: values[chunk] for name, values in given.items()}):
             if name in observers:
                 _observe(name, observers[name], values)
     return {name: observer.range(schemes[name].grid) for name, observer in observers.items()}

@@ -24,15 +24,15 @@ def read_inputs(path: Path, network: Network) -> Array | dict[str, Array]:
     Raises:
         ConfigError: the file cannot be read, or holds something else.
     """
+    several = path.suffix == ".npz" and len(network.inputs) > 1
+    found = read_npz(path) if several else {network.input: _array(path, network.input)}
     if not network.holds_codes:
-        return _samples(path, network)
-    if path.suffix == ".npz" and len(network.inputs) > 1:
-        return read_npz(path)
-    return _array(path, network.input)
+        found = {name: _finite(values, path) for name, values in found.items()}
+    return found if several else found[network.input]
 
 
-def _samples(path: Path, network: Network) -> FloatArray:
-    values = _numbers(_array(path, network.input), path)
+def _finite(given: Array, path: Path) -> FloatArray:
+    values = _numbers(given, path)
     if not np.all(np.isfinite(values)):
         raise ConfigError(f"{path}: holds NaN or infinity; allowed: finite numbers")
     return values

@@ -24,8 +24,8 @@ class Workload:
 
     name: str
     network: Network
-    calibration: FloatArray | None
-    inputs: FloatArray | Mapping[str, IntArray] | None
+    calibration: FloatArray | Mapping[str, FloatArray] | None
+    inputs: FloatArray | Mapping[str, IntArray | FloatArray] | None
     labels: IntArray | None
     digest: str
 

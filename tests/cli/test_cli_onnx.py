@@ -51,6 +51,27 @@ def integers(tmp_path: Path) -> str:
     return written(tmp_path, nodes, constants, TensorProto.INT8)
 
 
+def test_several_inputs_of_reals_come_in_one_file(hwsim: Hwsim, tmp_path: Path) -> None:
+    """A sum of two products; the file names both inputs, first axis the sample, and so do calibration samples."""
+    random = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("MatMul", ["other", "w"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["y"]),
+    ]
+    file = written(tmp_path, nodes, {"w": random.normal(0, 1, (3, 2)).astype(np.float32)}, TensorProto.FLOAT)
+    model = onnx.load(file)
+    model.graph.input.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["batch", 2, 4, 3]))
+    onnx.save(model, file)
+    inputs = str(tmp_path / "inputs.npz")
+    np.savez(inputs, x=random.normal(0, 1, (5, 2, 4, 3)), other=random.normal(0, 1, (5, 2, 4, 3)))
+    found = hwsim("run", "edge16", file, "--inputs", inputs, "--calibration", inputs, "--json").json
+    assert [layer["macs"] for layer in found["layers"]] == [48, 48, 0]
+    alone = hwsim("run", "edge16", file, "--inputs", saved(tmp_path, "x.npy", np.zeros((5, 2, 4, 3))),
+                  "--calibration", inputs)  # fmt: skip
+    assert (alone.code, alone.err) == (2, "hwsim: inputs for x; allowed: one array for each of other, x\n")
+
+
 def saved(tmp_path: Path, name: str, values: np.ndarray) -> str:
     np.save(tmp_path / name, values)
     return str(tmp_path / name)

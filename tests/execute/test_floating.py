@@ -30,9 +30,9 @@ def test_samples_do_not_see_each_other() -> None:
 def test_chunks_are_small_where_windows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """conv2 reads 4 x 4 windows of 3 x 3 x 8 elements: 1152 a sample, the most of all layers."""
     monkeypatch.setattr(floating, "CHUNK_ELEMENTS", 3 * 1152 + 1)
-    assert [len(chunk) for chunk in chunks(NETWORK, INPUTS)] == [3, 3, 1]
+    assert [len(INPUTS[chunk]) for chunk in chunks(NETWORK, len(INPUTS))] == [3, 3, 1]
     monkeypatch.setattr(floating, "CHUNK_ELEMENTS", 1)
-    assert [len(chunk) for chunk in chunks(NETWORK, INPUTS)] == [1] * 7
+    assert [len(INPUTS[chunk]) for chunk in chunks(NETWORK, len(INPUTS))] == [1] * 7
 
 
 @pytest.mark.parametrize(

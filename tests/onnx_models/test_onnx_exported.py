@@ -53,6 +53,24 @@ def test_a_part_whose_nodes_changed_between_versions_is_refused(tmp_path: Path) 
     assert str(refused.value) == "layer reducemean_6: ReduceMean in float32 has no form in an exported file"
 
 
+def test_joined_constants_are_refused(tmp_path: Path) -> None:
+    """A file's constant is one sample's, its tensors are of many."""
+    model = convolved()
+    model.node("Concat", ["clipped", model.constant(np.ones((1, 1, 4, 4)), np.float32)], "y", axis=1)
+    run = run_of(tmp_path / "model.onnx", model)
+    with pytest.raises(UnsupportedError) as refused:
+        run.qdq()
+    assert str(refused.value) == "layer concat_6: Concat of constants in float32 has no form in an exported file"
+
+
+@pytest.mark.parametrize("kind", ["Abs", "Celu", "Elu", "Exp", "Neg", "Softplus", "Softsign"])
+def test_functions_of_elements_are_exported(tmp_path: Path, kind: str) -> None:
+    model = convolved()
+    model.node(kind, ["clipped"], "y")
+    run = run_of(tmp_path / "model.onnx", model)
+    assert run.in_onnx_runtime() == (0, 6 * (128 + 256 + 5 * 64))
+
+
 def test_operators_of_onnx_runtimes_own_are_written_as_such(tmp_path: Path) -> None:
     """On codes, with a constant for each pixel; a file of QLinear operators alone."""
     random, model = np.random.default_rng(0), ModelBuilder()

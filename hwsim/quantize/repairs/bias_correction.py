@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
-from hwsim.execute.floating import chunks
+from hwsim.execute.floating import Reals, by_name, chunks
 from hwsim.execute.liveness import last_reads
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator, quantization_of
@@ -32,7 +32,7 @@ class BiasCorrection(Repair):
     empirical form.
     """
 
-    def after(self, real: Network, quantized: Network, calibration: FloatArray) -> Network:
+    def after(self, real: Network, quantized: Network, calibration: Reals) -> Network:
         """Run both networks side by side and correct product after product.
 
         Raises:
@@ -46,8 +46,8 @@ class BiasCorrection(Repair):
                 )
         tensors = dict(quantized.tensors)
         operators: list[Operator] = []
-        exact: dict[str, FloatArray] = {real.input: np.asarray(calibration, np.float64)}
-        coarse = {real.input: _on_grid(exact[real.input], tensors[real.input])}
+        exact = by_name(real, calibration)
+        coarse = {name: _on_grid(values, tensors[name]) for name, values in exact.items()}
         last = last_reads([operator.inputs for operator in real.operators])
         for before, operator, forgotten in zip(real.operators, quantized.operators, last, strict=True):
             expected = _linear(real, before, exact, real.tensors)
@@ -76,8 +76,7 @@ def _linear(
 
 
 def _batches(network: Network, inputs: Sequence[FloatArray]) -> Iterator[list[FloatArray]]:
-    parts = [list(chunks(network, values)) for values in inputs]
-    return (list(batch) for batch in zip(*parts, strict=True))
+    return ([values[chunk] for values in inputs] for chunk in chunks(network, len(inputs[0])))
 
 
 def _activated(operator: Operator, values: FloatArray) -> FloatArray:
@@ -90,11 +89,10 @@ def _on_grid(values: FloatArray, tensor: Tensor) -> FloatArray:
 
 
 def _dequantized(operator: Operator, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return an operator's constants as the reals that their codes stand for."""
-    constants = {}
+    """Return the tensors, an operator's constants among them as the reals that their codes stand for."""
+    constants = dict(tensors)
     for name in operator.constants:
         grid = tensors[name].quantization
-        constants[name] = tensors[name]
         if grid is not None:
             codes = np.asarray(tensors[name].data, np.int64)
             constants[name] = replace(tensors[name], data=grid.dequantize(codes), quantization=None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hwsim.config.parts import make_part, part_name
 from hwsim.config.quantization import QuantizationSpec
 from hwsim.errors import ConfigError
+from hwsim.execute.floating import Reals
 from hwsim.network.network import Network
-from hwsim.numerics.rounding import FloatArray
 from hwsim.registry import REPAIRS
 
 
@@ -20,13 +20,13 @@ class Repair:
         """Return the float network to quantize; activations and batch normalizations are fused."""
         return network
 
-    def after(self, real: Network, quantized: Network, calibration: FloatArray) -> Network:  # noqa: ARG002
+    def after(self, real: Network, quantized: Network, calibration: Reals) -> Network:  # noqa: ARG002
         """Return the integer network to run.
 
         Args:
             real: the float network as all ``before`` have left it.
             quantized: the same operators with integer constants and a quantization on every tensor.
-            calibration: samples (samples, *input shape).
+            calibration: samples (samples, *input shape), by name if there are several inputs.
         """
         return quantized
 

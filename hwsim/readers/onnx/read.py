@@ -44,8 +44,6 @@ def _network(model: FileModel, name: str) -> Network:
     holds_codes = _is_quantized(model)
     model = with_whole_sums(model) if holds_codes else with_layer_norms(model)
     graph = Graph(model, dict(model.constants), holds_codes=holds_codes)
-    if not graph.holds_codes and len(model.inputs) != 1:
-        raise UnsupportedError(f"{len(model.inputs)} inputs of reals; allowed: 1")
     for one in model.inputs:
         graph.enter(_input(model, one))
     reals = Reals(graph, frozenset() if holds_codes else inside_units(model))
