@@ -1,4 +1,4 @@
-"""Windows over (samples, 1, height, width, channels), and the sums that ONNX Runtime's kernels take in them."""
+"""Windows over (samples, images, height, width, channels), and the sums that ONNX Runtime's kernels take in them."""
 
 from __future__ import annotations
 
@@ -102,12 +102,11 @@ def window_sums(values: Float32Array, window: PoolWindow, order: SumOrder) -> Fl
 
 
 def _lane_sums(values: Float32Array) -> Float32Array:
-    flat = values.reshape(len(values), -1, values.shape[-1])
-    whole = flat.shape[1] // LANES * LANES
-    lanes = [_chain([flat[:, number] for number in range(lane, whole, LANES)]) for lane in range(LANES if whole else 0)]
-    total = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]) if lanes else np.zeros_like(flat[:, 0])
-    total = _chain([total, *(flat[:, number] for number in range(whole, flat.shape[1]))])
-    return total[:, np.newaxis, np.newaxis, np.newaxis]
+    pixels = list(np.moveaxis(values.reshape(*values.shape[:2], -1, values.shape[-1]), 2, 0))
+    whole = len(pixels) // LANES * LANES
+    lanes = [_chain(pixels[lane:whole:LANES]) for lane in range(LANES if whole else 0)]
+    total = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]) if lanes else np.zeros_like(pixels[0])
+    return _chain([total, *pixels[whole:]])[:, :, np.newaxis, np.newaxis]
 
 
 def _chain(terms: list[Float32Array]) -> Float32Array:

@@ -24,9 +24,9 @@ Function = Callable[[Float32Array], Float32Array]
 
 
 def pooled_shape(shape: Shape, window: PoolWindow) -> Shape:
-    """Return what a window makes of (1, channels, [height,] width)."""
+    """Return what a window makes of (images, channels, [height,] width)."""
     sizes = window.out_size(*image_size(shape))
-    return (1, shape[1], *sizes[4 - len(shape) :])
+    return (*shape[:2], *sizes[4 - len(shape) :])
 
 
 def over_images(function: Function, shape: Shape) -> Function:

@@ -73,8 +73,8 @@ def conv(site: Site, reals: Reals) -> None:  # noqa: ARG001
         padding=window.padding,
         dilation=window.dilation,
     )
-    height, width, _ = operator.output_shape(moved.stored_shape)
-    out = (1, filters, *((width,) if len(shape) == 3 else (height, width)))
+    *_, height, width, _ = operator.output_shape(moved.stored_shape)
+    out = (source[0], filters, *((width,) if len(shape) == 3 else (height, width)))
     site.graph.emit(operator, Live(site.output, out, channels_last(out), None))
 
 

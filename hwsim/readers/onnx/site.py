@@ -144,12 +144,12 @@ class Site:
 
         Raises:
             ConfigError: sizes that make no sense, or more window elements than can be written out.
-            UnsupportedError: three spatial axes, or padding that a file leaves to the runtime.
+            UnsupportedError: three spatial axes, padding that a file leaves to the runtime, or several images of codes.
         """
         spatial = len(shape) - 2
         if spatial not in (1, 2):
             raise UnsupportedError(f"{self.label}: input of shape {list(shape)}; allowed: three or four axes")
-        if shape[0] != 1:
+        if shape[0] != 1 and self.graph.holds_codes:
             raise UnsupportedError(f"{self.label}: batch of {shape[0]}; allowed: 1, or an open size")
         if len(kernel) != spatial or not all(1 <= size <= MAX_SIZE for size in kernel):
             raise ConfigError(f"{self.label}: kernel {list(kernel)}; allowed: {spatial} sizes")
