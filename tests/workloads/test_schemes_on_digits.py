@@ -74,47 +74,59 @@ def digits(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_at_3_bits_a_scale_for_each_channel_beats_one_for_all(digits: str) -> None:
-    each, one = measure(digits, 3, 3), measure(digits, 3, 3, PER_TENSOR)
-    assert each.sqnr_db > one.sqnr_db + 1.5
-    assert each.accuracy > one.accuracy
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn", "digits_lstm"])
+def test_at_3_bits_a_scale_for_each_channel_beats_one_for_all(name: str) -> None:
+    each, one = measure(name, 3, 3), measure(name, 3, 3, PER_TENSOR)
+    assert each.sqnr_db > one.sqnr_db + 2
+    assert each.accuracy > one.accuracy + 0.1
 
 
-def test_at_2_bits_so_it_does_in_accuracy_while_neither_leaves_a_signal(digits: str) -> None:
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn", "digits_lstm"])
+@pytest.mark.parametrize("activation_bits", [2, 8])
+def test_at_2_bits_it_leaves_a_signal_where_one_for_all_leaves_none(name: str, activation_bits: int) -> None:
     """With codes -1, 0, 1 for the range of a whole tensor nearly all weights are 0, and logits of 0 have 0 dB."""
-    each, one = measure(digits, 2, 2), measure(digits, 2, 2, PER_TENSOR)
-    assert each.accuracy > one.accuracy
-    assert one.accuracy == pytest.approx(0.1, abs=0.01)
-    assert each.sqnr_db < one.sqnr_db == pytest.approx(0.0, abs=0.1)
+    each, one = measure(name, 2, activation_bits), measure(name, 2, activation_bits, PER_TENSOR)
+    assert each.sqnr_db > one.sqnr_db + 0.2
+    assert each.accuracy > one.accuracy + 0.04
+    assert one.sqnr_db == pytest.approx(0.0, abs=0.4)
 
 
-def test_at_2_bits_the_least_squared_error_is_the_best_range(digits: str) -> None:
-    accuracies = {name: measure(digits, 2, 2, calibrated(name)).accuracy for name in CALIBRATORS}
-    others = [found for name, found in accuracies.items() if name != "mse"]
-    assert accuracies["mse"] > 1.5 * max(others)
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn", "digits_lstm"])
+def test_at_2_bits_the_least_squared_error_is_the_best_range(name: str) -> None:
+    found = {calibrator: measure(name, 2, 2, calibrated(calibrator)) for calibrator in CALIBRATORS}
+    best = found.pop("mse")
+    assert best.sqnr_db > max(other.sqnr_db for other in found.values()) + 1.5
+    assert best.accuracy > 1.5 * max(other.accuracy for other in found.values())
 
 
 def test_at_8_bits_clipping_by_percentile_costs_more_than_it_gains(digits: str) -> None:
     assert measure(digits, 8, 8, calibrated("percentile", weights=False)).sqnr_db < measure(digits, 8, 8).sqnr_db - 0.5
 
 
-def test_at_2_bit_weights_with_their_mean_error_taken_back_it_does_in_signal_too(digits: str) -> None:
-    corrected = {"quantization.repairs": ["bias_correction"]}
-    each, one = measure(digits, 2, 8, corrected), measure(digits, 2, 8, PER_TENSOR | corrected)
-    assert each.sqnr_db > one.sqnr_db + 0.1
-    assert each.accuracy > one.accuracy + 0.1
-
-
 @pytest.mark.parametrize("bits", [4, 5, 6])
-def test_signed_activations_after_relu_cost_about_a_bit(bits: int) -> None:
-    """Half the codes are negative and never used: weights of 16 bits leave the activations' noise alone."""
+@pytest.mark.parametrize(
+    ("name", "rectified"), [("digits_mlp", ["hidden"]), ("digits_cnn", ["conv1", "conv2", "conv3", "fc1"])]
+)
+def test_signed_activations_after_relu_cost_about_a_bit(name: str, rectified: list[str], bits: int) -> None:
+    """Half the codes are negative and never used; everything but the rectified activations has 16 bits."""
+
+    def sqnr(symmetric: bool) -> float:
+        chosen = {"activation_bits": bits, "activations": {"symmetric": symmetric}}
+        return measure(name, 16, 16, {"quantization.layers": dict.fromkeys(rectified, chosen)}).sqnr_db
+
+    assert sqnr(symmetric=False) - sqnr(symmetric=True) == pytest.approx(6.02, abs=1.7)
+
+
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn"])
+def test_signed_activations_everywhere_cost_at_least_half_a_bit(name: str) -> None:
+    """Logits have both signs already and lose nothing; what is lost behind each rectifier is diluted by theirs."""
     symmetric = {"quantization.activations.symmetric": True}
-    lost = measure("digits_cnn", 16, bits).sqnr_db - measure("digits_cnn", 16, bits, symmetric).sqnr_db
-    assert lost == pytest.approx(6.02, abs=1.2)
+    assert 3 < measure(name, 16, 5).sqnr_db - measure(name, 16, 5, symmetric).sqnr_db < 6
 
 
-def test_narrow_weights_hurt_more_than_narrow_activations(digits: str) -> None:
-    assert measure(digits, 2, 8).accuracy < measure(digits, 8, 2).accuracy - 0.5
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn", "digits_lstm"])
+def test_narrow_weights_hurt_more_than_narrow_activations(name: str) -> None:
+    assert measure(name, 2, 8).accuracy < measure(name, 8, 2).accuracy - 0.35
 
 
 def test_bias_correction_lifts_the_3_bit_network_with_one_scale(digits: str) -> None:
@@ -133,47 +145,42 @@ def test_equalization_gives_one_scale_some_of_what_a_scale_for_each_channel_has(
 def test_powers_of_two_found_at_calibration_cost_less_than_half_a_point_at_8_bits(digits: str) -> None:
     exact, calibrated_so, _ = (measure(digits, 8, 8, kind) for kind in POWERS_OF_TWO)
     assert calibrated_so.accuracy > exact.accuracy - 0.005
-    assert calibrated_so.sqnr_db > 32
+    assert calibrated_so.sqnr_db > 36
 
 
 def test_multipliers_rounded_to_powers_of_two_afterwards_drown_the_logits_in_noise(digits: str) -> None:
-    """Each channel is wrong by a factor of up to the square root of 2.
-
-    Accuracy falls by 1.3 points on this CNN; trained from the seeds 1 to 10, of which it is the seventh, by 0.4 to
-    13.7 points, 5.0 on average.
-    """
+    """Each channel is wrong by a factor of up to the square root of 2."""
     exact, _, rounded = (measure(digits, 8, 8, kind) for kind in POWERS_OF_TWO)
-    assert rounded.sqnr_db < 10 < 34 < exact.sqnr_db
-    assert 0.005 < exact.accuracy - rounded.accuracy < 0.02
+    assert rounded.sqnr_db < 10 < 37 < exact.sqnr_db
+    assert rounded.accuracy < exact.accuracy - 0.01
 
 
-def test_a_transformer_loses_three_points() -> None:
+@pytest.mark.parametrize("name", ["digits_cnn", "digits_lstm"])
+def test_deep_and_recurrent_networks_then_lose_seven_points(name: str) -> None:
+    exact, calibrated_so, rounded = (measure(name, 8, 8, kind) for kind in POWERS_OF_TWO)
+    assert calibrated_so.accuracy > exact.accuracy - 0.005
+    assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
+    assert rounded.accuracy < exact.accuracy - 0.07
+
+
+def test_a_transformer_loses_one_point() -> None:
     exact, calibrated_so, rounded = (measure("digits_transformer", 8, 8, kind) for kind in POWERS_OF_TWO)
     assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
     assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
-    assert 0.02 < exact.accuracy - rounded.accuracy < 0.05
+    assert 0.005 < exact.accuracy - rounded.accuracy < 0.02
 
 
-def test_an_lstm_whose_gates_are_all_wrong_by_one_factor_keeps_its_accuracy() -> None:
-    """With one scale a gate rounded multipliers cost 9 dB and no accuracy: a sigmoid forgives 1.4 times its input."""
-    exact, calibrated_so, rounded = (measure("digits_lstm", 8, 8, PER_TENSOR | kind) for kind in POWERS_OF_TWO)
-    assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
-    assert rounded.accuracy > exact.accuracy - 0.005
-    assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
-    assert rounded.sqnr_db < exact.sqnr_db - 8
+@pytest.mark.parametrize("name", ["digits_mlp", "digits_cnn", "digits_lstm"])
+def test_where_all_channels_are_wrong_by_one_factor_accuracy_suffers_less(name: str) -> None:
+    """With one scale a tensor (an LSTM: a gate) rounding cannot change which logit of a layer is the largest."""
+    exact, _, rounded = (measure(name, 8, 8, PER_TENSOR | kind) for kind in POWERS_OF_TWO)
+    assert rounded.accuracy > exact.accuracy - 0.02
+    assert rounded.sqnr_db < exact.sqnr_db - 6
 
 
-def test_an_lstm_whose_cells_are_each_wrong_by_another_factor_loses_ten_points() -> None:
-    exact, calibrated_so, rounded = (measure("digits_lstm", 8, 8, kind) for kind in POWERS_OF_TWO)
-    assert abs(calibrated_so.accuracy - exact.accuracy) < 0.005
-    assert exact.sqnr_db - 3 < calibrated_so.sqnr_db
-    assert rounded.accuracy < exact.accuracy - 0.08
-    assert rounded.sqnr_db < exact.sqnr_db - 15
-
-
-def test_at_3_bits_a_scale_for_each_group_of_terms_keeps_more_than_one_for_each_channel(digits: str) -> None:
-    groups = measure(digits, 3, 3, {"quantization.weights.granularity": "per_group"})
-    assert groups.sqnr_db > measure(digits, 3, 3).sqnr_db + 0.5
+def test_at_4_bits_a_scale_for_each_group_of_terms_keeps_more_than_one_for_each_channel(digits: str) -> None:
+    groups = measure(digits, 4, 8, {"quantization.weights.granularity": "per_group"})
+    assert groups.sqnr_db > measure(digits, 4, 8).sqnr_db + 1
 
 
 @pytest.mark.parametrize("bits", [3, 5, 8])
