@@ -47,7 +47,7 @@ def test_engines_agree_where_nothing_overflows() -> None:
 
 def _a_sum_too_large(result: FoldResult) -> FoldResult:
     sums = result.sums.copy()
-    sums[2, 1] += 4096
+    sums[2] += 4096
     return replace(result, sums=sums)
 
 

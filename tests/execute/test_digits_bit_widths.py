@@ -62,8 +62,8 @@ def test_wrapping_without_guard_bits_destroys_the_network(digits: Workload) -> N
 def test_at_the_edge_of_the_cliff_saturation_keeps_what_wrapping_loses(digits: Workload) -> None:
     wrapped, saturated = (accuracy_of(digits, outputs(digits, 8, 2, overflow)) for overflow in ("wrap", "saturate"))
     assert wrapped < 0.95
-    assert saturated > wrapped + 0.03
-    assert saturated > accuracy_of(digits, reference(digits)) - 0.02
+    assert saturated > wrapped + 0.09
+    assert saturated > accuracy_of(digits, reference(digits)) - 0.06
 
 
 @pytest.mark.parametrize("overflow", ["wrap", "saturate"])

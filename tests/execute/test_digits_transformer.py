@@ -96,8 +96,8 @@ def test_the_second_operand_of_a_product_has_no_bound_but_its_depth() -> None:
 
 def test_the_rtl_takes_products_of_offset_operands_alone() -> None:
     samples = choose_samples(digits(), samples=1)
-    with pytest.raises(ConfigError, match=r"layer scores: the RTL has no column-sum unit; allowed: array\.zero_point"):
-        layer_products(load_arch("edge16"), samples, "scores")
+    with pytest.raises(ConfigError, match=r"layer context: the RTL has no column-sum unit; allowed: array\.zero_point"):
+        layer_products(load_arch("edge16", ["quantization.activations.symmetric=true"]), samples, "context")
     heads = layer_products(load_arch("edge16", ["array.zero_point=operand"]), samples, "scores")
     assert [(one.layer, one.activations.shape, one.weights.shape) for one in heads] == [
         ("scores_0", (8, 16), (16, 8)),
@@ -110,7 +110,7 @@ def test_the_rtl_takes_products_of_offset_operands_alone() -> None:
     ("setting", "refused"),
     [
         ("quantization.mode=dynamic", "layer scores: ActivationMatmul\n"),
-        ("requantizer.bias=preload", "layer scores: sums of a product of two activations cannot start from what only"),
+        ("requantizer.bias=preload", "layer context: sums of a product of two activations cannot start from what only"),
         ("array.number_format=fp16", "layer scores: ActivationMatmul on an array of fp16 MACs"),
     ],
 )
