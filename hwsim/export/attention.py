@@ -43,15 +43,16 @@ def _heads(writer: OnnxWriter, tensor: str, heads: int, order: tuple[int, ...], 
 
 
 def layer_norm(writer: OnnxWriter, operator: LayerNorm) -> None:
-    """LayerNormalization of the last axes."""
+    """LayerNormalization of the last axes in float64: the order of its sums then changes no code."""
     tensors, output = writer.network.tensors, operator.output
     factors = [
-        writer.graph.constant(f"{output}.{part}", np.asarray(tensors[name].data, np.float32))
+        writer.graph.constant(f"{output}.{part}", np.asarray(tensors[name].data, np.float32).astype(np.float64))
         for part, name in (("gamma", operator.gamma), ("beta", operator.beta))
     ]
     attributes = {"axis": -len(tensors[operator.gamma].shape), "epsilon": operator.epsilon}
-    inputs = [writer.stored(operator.input), *factors]
-    writer.put_stored(writer.step("LayerNormalization", inputs, f"{output}.exact", attributes), output)
+    inputs = [writer.graph.cast(writer.stored(operator.input), "DOUBLE"), *factors]
+    found = writer.step("LayerNormalization", inputs, f"{output}.exact", attributes)
+    writer.put_stored(writer.graph.cast(found, "FLOAT"), output)
 
 
 FORMS: dict[type[Operator], Form] = {

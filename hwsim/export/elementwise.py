@@ -74,10 +74,16 @@ def softmax(writer: OnnxWriter, operator: Softmax) -> None:
         source = writer.step("Mul", [source, writer.number(operator.beta, "float32")], f"{operator.output}.scaled")
     last = len(layout.shape) - 1
     if layout.axis_in_file(last) == last + 1:
-        _like_input(writer, operator, writer.step("Softmax", [source], f"{operator.output}.exact", {"axis": -1}))
+        _like_input(writer, operator, _softmax(writer, source, operator.output))
         return
     rows = writer.graph.transpose(source, layout.back)
-    writer.put_stored(writer.step("Softmax", [rows], f"{operator.output}.exact", {"axis": -1}), operator.output)
+    writer.put_stored(_softmax(writer, rows, operator.output), operator.output)
+
+
+def _softmax(writer: OnnxWriter, source: str, output: str) -> str:
+    """Float64 in between: what a kernel makes of exponentials in float32 may lie on the other side of a tie."""
+    wide = writer.graph.cast(source, "DOUBLE")
+    return writer.graph.cast(writer.step("Softmax", [wide], f"{output}.exact", {"axis": -1}), "FLOAT")
 
 
 def change_grid(writer: OnnxWriter, operator: QuantizedOperator) -> None:

@@ -90,9 +90,10 @@ def exponential(values: Float32Array) -> Float32Array:
 
 
 def softmax(values: Float32Array) -> Float32Array:
-    """``exp(x - max) / sum`` along the last axis."""
-    powers = exponential(values - values.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True, dtype=np.float32)
+    """``exp(x - max) / sum`` along the last axis, in float64, rounded once."""
+    real = values.astype(np.float64)
+    powers = np.exp(real - real.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
 
 
 def log_softmax(values: Float32Array) -> Float32Array:
@@ -230,7 +231,8 @@ class LayerNormalization:
 
     def __call__(self, values: Float32Array) -> Float32Array:
         """Evaluate."""
-        centred = values - values.mean(axis=self.axes, keepdims=True, dtype=np.float32)
-        variance = (centred * centred).mean(axis=self.axes, keepdims=True, dtype=np.float32)
+        real = values.astype(np.float64)
+        centred = real - real.mean(axis=self.axes, keepdims=True)
+        variance = (centred * centred).mean(axis=self.axes, keepdims=True)
         scale, shift = self.factors
-        return centred / np.sqrt(variance + self.epsilon) * scale + shift
+        return np.asarray(centred / np.sqrt(variance + self.epsilon) * scale + shift, np.float32)

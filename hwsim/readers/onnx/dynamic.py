@@ -19,7 +19,8 @@ from hwsim.readers.onnx.products import Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
-FLOAT, INT32 = 1, 6  # of the attribute of Cast
+FLOAT, INT32, DOUBLE = 1, 6, 11  # of the attribute of Cast
+OF_ROWS = ("LayerNormalization", "Softmax")
 BYTE = IntFormat(8, signed=False)
 
 
@@ -118,10 +119,16 @@ def _weight_sums(site: Site, product: Product) -> np.ndarray:
 
 
 def cast(site: Site, reals: Reals) -> None:
-    """Integers to reals, and to wider integers; reals to integers, towards zero."""
+    """Integers to reals, and to wider integers; reals to integers, towards zero.
+
+    Reals in float64 are taken as float32: functions of rows, which files write so, round only what they return.
+    """
     kind, name = site.integer("to", 0), site.input(0)
-    if kind not in (FLOAT, INT32):
-        raise UnsupportedError(f"{site.label}: to type {kind}; allowed: {FLOAT} (FLOAT), {INT32} (INT32)")
+    if kind not in (FLOAT, INT32, DOUBLE):
+        allowed = f"{FLOAT} (FLOAT), {INT32} (INT32), {DOUBLE} (DOUBLE)"
+        raise UnsupportedError(f"{site.label}: to type {kind}; allowed: {allowed}")
+    if kind == DOUBLE and not _feeds_rows(site):
+        raise UnsupportedError(f"{site.label}: float64; allowed: before {', '.join(OF_ROWS)}")
     if name in reals:
         found = reals.expression(name, site.label)
         reals.put(site.output, apply(found, np.trunc, "shift") if kind == INT32 else found)
@@ -132,6 +139,19 @@ def cast(site: Site, reals: Reals) -> None:
     if grid.scale.ndim or float(grid.scale) != 1.0 or int(grid.zero_point):
         grid = unscaled(live.codes.word)
     reals.put(site.output, leaf(site.graph.on_grid(live, grid)))
+
+
+def _feeds_rows(site: Site) -> bool:
+    """Tell whether what reads a node's output are functions of rows alone, whose results are brought to float32."""
+    nodes = site.graph.model.nodes
+    readers = [node for node in nodes if site.output in node.inputs]
+    narrowed = [
+        one.kind == "Cast" and one.attributes.get("to") == FLOAT
+        for node in readers
+        for one in nodes
+        if not set(node.outputs).isdisjoint(one.inputs)
+    ]
+    return bool(readers) and all(node.kind in OF_ROWS for node in readers) and bool(narrowed) and all(narrowed)
 
 
 BUILDERS: dict[str, Builder] = {
