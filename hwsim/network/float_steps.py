@@ -5,23 +5,31 @@ Values have shape (samples, elements), in the operands' format.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwsim.array.float_product import Floats
 from hwsim.counts import Counts
-from hwsim.errors import UnsupportedError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.elementwise_steps import FunctionStep, MoveStep
 from hwsim.network.gather import as_gather
 from hwsim.network.network import Network
-from hwsim.network.operator import Operator
-from hwsim.network.operators.elementwise import Flatten, MaxPool2d, Rectify
+from hwsim.network.operator import LoweringOptions, Operator
+from hwsim.network.operators.elementwise import Flatten, LutFunction, MaxPool2d, Rectify
+from hwsim.network.operators.layer_norm import LayerNorm, float_work
 from hwsim.network.operators.matmul import MatmulOperator, activate
+from hwsim.network.operators.quantized import QuantizedOperator
+from hwsim.network.operators.real_function import MovedElements, RealFunction
 from hwsim.network.parts import ELEMENTS, Parts
 from hwsim.network.steps import ProductStep, Step
+from hwsim.network.tensor import Tensor
 from hwsim.numerics.number_formats import FloatFormat
 from hwsim.numerics.tflite.scales import TfliteActivation
+
+# additions and multiplications off the array are float32's
+FLOAT_ACTIONS = {"add": "float_add", "multiply": "float_multiply"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +74,10 @@ class _InFormat:
 
     operator: Operator
     word: FloatFormat
+    tensors: Mapping[str, Tensor]
 
     def __call__(self, *values: Floats) -> Floats:
-        exact = self.operator.float_values([one.astype(np.float64) for one in values], {})
+        exact = self.operator.float_values([one.astype(np.float64) for one in values], self.tensors)
         return self.word.convert(exact)
 
 
@@ -85,14 +94,16 @@ def lower_float(network: Network, operand: FloatFormat, accumulator: FloatFormat
             steps.append(_product(operator, network, operand, accumulator))
         elif isinstance(operator, Flatten):
             steps.append(MoveStep(operator.name, operator.inputs, operator.output, _shape(network, operator.output)))
-        elif isinstance(operator, MaxPool2d | Rectify):
-            steps.append(_elementwise(operator, network, operand))
+        elif isinstance(operator, MaxPool2d | Rectify | LutFunction | LayerNorm):
+            steps.append(_elementwise(operator, network, operand, _work(operator, network)))
+        elif (step := _off_the_array(operator, network, operand)) is not None:
+            steps.append(step)
         else:
             kind = type(operator).__name__
-            problems.append(f"layer {operator.name}: {kind} on an array of {operand.name} MACs")
+            problems.append(f"layer {operator.layer}: {kind} on an array of {operand.name} MACs")
     if problems:
-        allowed = "allowed: dense and convolution layers, max_pool2d, flatten, relu, relu6"
-        raise UnsupportedError("\n".join([*problems, allowed]))
+        allowed = "allowed: products by weights, pools, sums, functions of elements and of rows, moves"
+        raise UnsupportedError("\n".join([*dict.fromkeys(problems), allowed]))
     return tuple(steps)
 
 
@@ -127,26 +138,58 @@ def _product(
     )
 
 
-def _elementwise(operator: MaxPool2d | Rectify, network: Network, word: FloatFormat) -> FunctionStep:
-    shape, output = _shape(network, operator.input), _shape(network, operator.output)
-    compares = _comparisons(operator) * int(np.prod(output))
-    actions = Counts({("vector_unit", "compare"): compares})
-    parts = Parts("channels", output[-1]) if isinstance(operator, MaxPool2d) else ELEMENTS
+def _off_the_array(operator: Operator, network: Network, word: FloatFormat) -> Step | None:
+    """Return the step of an operator whose work on reals is known, None of another one."""
+    if not isinstance(operator, QuantizedOperator | RealFunction | MovedElements):
+        return None
+    try:
+        step = operator.lower(network.tensors, LoweringOptions(has_values=False))
+    except (ConfigError, UnsupportedError):  # it works on codes alone
+        return None
+    if isinstance(step, FunctionStep):
+        return _elementwise(operator, network, word, _Work(step.actions, step.own_parts))
+    return step if isinstance(step, MoveStep) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What an operator takes on the vector unit and the LUT, and into which parts that falls."""
+
+    actions: Counts
+    parts: Parts
+
+
+def _elementwise(operator: Operator, network: Network, word: FloatFormat, work: _Work) -> FunctionStep:
+    inputs = tuple(name for name in operator.inputs if network.tensors[name].data is None)
+    actions = {(unit, FLOAT_ACTIONS.get(action, action)): count for (unit, action), count in work.actions.items()}
     return FunctionStep(
         operator.name,
-        operator.inputs,
+        inputs,
         operator.output,
-        output,
-        _InFormat(operator, word),
-        (shape,),
-        actions,
-        own_parts=parts,
+        _shape(network, operator.output),
+        _InFormat(operator, word, network.tensors),
+        tuple(_shape(network, name) for name in inputs),
+        Counts(actions),
+        own_parts=work.parts,
     )
 
 
-def _comparisons(operator: MaxPool2d | Rectify) -> int:
-    """Comparisons for one output: one for every element of a window but the first, one for each end of a clamp."""
-    return operator.pool[0] * operator.pool[1] - 1 if isinstance(operator, MaxPool2d) else 2
+def _work(operator: MaxPool2d | Rectify | LutFunction | LayerNorm, network: Network) -> _Work:
+    """Return the work of an operator that hwsim has for codes.
+
+    One comparison for every element of a window but the first, one for each end of a clamp, one look-up an element.
+    """
+    output = _shape(network, operator.output)
+    elements = int(np.prod(output))
+    if isinstance(operator, MaxPool2d):
+        compares = (operator.pool[0] * operator.pool[1] - 1) * elements
+        return _Work(Counts({("vector_unit", "compare"): compares}), Parts("channels", output[-1]))
+    if isinstance(operator, Rectify):
+        return _Work(Counts({("vector_unit", "compare"): 2 * elements}), ELEMENTS)
+    if isinstance(operator, LutFunction):
+        return _Work(Counts({("activation_lut", "lookup"): elements}), ELEMENTS)
+    length = int(np.prod(_shape(network, operator.gamma)))
+    return _Work(float_work(elements, length), Parts("rows", length))
 
 
 def _shape(network: Network, tensor: str) -> tuple[int, ...]:
