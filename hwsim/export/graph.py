@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.network.tensor import Shape
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import NodeProto, TensorAnnotation
 
 OPSET = 21
 IR_VERSION = 10
@@ -29,6 +29,8 @@ class OnnxGraph:
     narrow: dict[str, bool] = field(default_factory=dict)
     """Constants that are stored in four bits each, and whether they have a sign."""
     names: set[str] = field(default_factory=set)
+    layouts: dict[str, str] = field(default_factory=dict)
+    """A letter for each axis of tensors, samples counted, as in ``NHWC``; kept as an annotation in QONNX's form."""
 
     def node(
         self, kind: str, inputs: Sequence[str], output: str, attributes: Attributes | None = None, domain: str = ""
@@ -102,6 +104,7 @@ class OnnxGraph:
         ]
         constants = [self._initializer(constant, values) for constant, values in self.constants.items()]
         graph = helper.make_graph(self.nodes, name, ends[0], ends[1], constants)
+        graph.quantization_annotation.extend(_annotation(tensor, layout) for tensor, layout in self.layouts.items())
         opsets = [helper.make_opsetid(domain, version) for domain, version in {"": OPSET, **domains}.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="hwsim")
         return bytes(model.SerializeToString())
@@ -113,3 +116,10 @@ class OnnxGraph:
             return numpy_helper.from_array(values, name)
         kind = TensorProto.INT4 if self.narrow[name] else TensorProto.UINT4
         return helper.make_tensor(name, kind, values.shape, values.reshape(-1).tolist())
+
+
+def _annotation(tensor: str, layout: str) -> TensorAnnotation:
+    from onnx import StringStringEntryProto, TensorAnnotation
+
+    entry = StringStringEntryProto(key="tensor_layout", value=str(list(layout)))
+    return TensorAnnotation(tensor_name=tensor, quant_parameter_tensor_names=[entry])

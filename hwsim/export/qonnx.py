@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.export.graph import Array, Attributes
+from hwsim.export.layout import IMAGE_AXES
 from hwsim.export.writer import OnnxWriter
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
@@ -88,6 +89,13 @@ class _QonnxWriter(OnnxWriter):
         self._quant(self.graph.constant(f"{name}.given", reals), name, grid, codes.ndim, axis)
         return name
 
+    def _enter(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """As for all files, and tell where the channels of images are: readers would take them to come first."""
+        given, shape = super()._enter(name)
+        if len(shape) == IMAGE_AXES and self.network.tensors[name].order is None:
+            self.graph.layouts[given] = "NHWC"
+        return given, shape
+
     def _quant(self, source: str, output: str, grid: Quantization, dimensions: int, axis: int) -> None:
         word: IntFormat = grid.format
         values = {
@@ -105,9 +113,14 @@ class _QonnxWriter(OnnxWriter):
 
 
 def _along(values: Array, dimensions: int, axis: int) -> Array:
-    """Return values of channels so that they broadcast along an axis."""
+    """Return values of channels so that they broadcast along an axis; one for all where they are equal.
+
+    FINN takes a zero point only as one number, and qonnx moves a vector's quantization only with an axis of its own.
+    """
     if values.ndim == 0:
         return values
+    if np.all(values == values[0]):
+        return values[:1] if dimensions == 1 else values[0]
     shape = [1] * dimensions
     shape[axis] = -1
     return values.reshape(shape)
