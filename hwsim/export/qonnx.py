@@ -113,14 +113,13 @@ class _QonnxWriter(OnnxWriter):
 
 
 def _along(values: Array, dimensions: int, axis: int) -> Array:
-    """Return values of channels so that they broadcast along an axis; one for all where they are equal.
+    """Return values of channels so that they broadcast along an axis; one alone where all are equal.
 
-    FINN takes a zero point only as one number, and qonnx moves a vector's quantization only with an axis of its own.
+    FINN takes a zero point only as one number, and cleanup moves the quantization of a convolution's bias only if it
+    has an axis.
     """
-    if values.ndim == 0:
-        return values
-    if np.all(values == values[0]):
-        return values[:1] if dimensions == 1 else values[0]
+    if values.ndim == 0 or np.all(values == values[0]):
+        return values.reshape(-1)[:1].reshape((1,) if dimensions == 1 else ())
     shape = [1] * dimensions
     shape[axis] = -1
     return values.reshape(shape)

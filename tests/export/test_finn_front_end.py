@@ -1,7 +1,8 @@
 """What FINN's front end asks of a QONNX file, and the transformations of QONNX that it begins with.
 
-FINN itself is not on PyPI (the package of that name there is empty), so its own conversion is not run here. Its
-demands are those of ``ConvertQONNXtoFINN`` (FoldQuantWeights, QuantReluHandler, QuantIdentityHandler) in its sources.
+FINN's own conversion and hardware layers run in test_finn_flow.py, where there is a Python that has FINN+ (the package
+``finn`` of PyPI is empty). This needs none: it asks what ``ConvertQONNXtoFINN`` (FoldQuantWeights, QuantReluHandler,
+QuantIdentityHandler) and ``InferDataLayouts`` ask.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def test_quant_nodes_are_as_finn_takes_them(workload: str) -> None:
         attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
         is_bias = node.output[0].endswith(".bias")
         assert zero_point is not None
+        assert zero_point.size == 1
         assert not np.any(zero_point)
         assert float(bits) == (32 if is_bias else 4)
         assert attributes["rounding_mode"] == b"ROUND"
@@ -84,6 +86,22 @@ def test_quant_nodes_are_as_finn_takes_them(workload: str) -> None:
         else:
             assert not model.is_fork_node(node)
             assert next(one.op_type for one in model.find_direct_successors(node)) in ("Conv", "Gemm")
+
+
+def test_images_tell_where_their_channels_are() -> None:
+    """Without it channels of an input of four axes are taken to come first."""
+    model = model_of("digits_cnn")
+    assert model.get_tensor_layout(model.graph.input[0].name) == ["N", "H", "W", "C"]
+
+
+@pytest.mark.parametrize("real_scales", [False, True])
+def test_a_convolutions_bias_of_one_scale_leaves_it(real_scales: bool) -> None:
+    """ExtractBiasFromConv gives scales of a bias the axis of its channels, unless there is one scale on one axis."""
+    case = Exported("digits_cnn", 4, 1, [*SETTINGS, "quantization.weights.granularity=per_tensor"])
+    model = ModelWrapper(onnx.load_from_string(qonnx_file(case.network, case.options, real_scales=real_scales)))
+    model.set_tensor_shape(model.graph.input[0].name, list(case.inputs.shape))
+    model = model.transform(InferShapes()).transform(ExtractBiasFromConv())
+    assert {len(node.input) for node in model.graph.node if node.op_type == "Conv"} == {2}
 
 
 class FoldWeights(FoldConstants):
