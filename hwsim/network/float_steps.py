@@ -21,15 +21,12 @@ from hwsim.network.operators.elementwise import Flatten, LutFunction, MaxPool2d,
 from hwsim.network.operators.layer_norm import LayerNorm, float_work
 from hwsim.network.operators.matmul import MatmulOperator, activate
 from hwsim.network.operators.quantized import QuantizedOperator
-from hwsim.network.operators.real_function import MovedElements, RealFunction
+from hwsim.network.operators.real_function import MovedElements, RealFunction, float_actions
 from hwsim.network.parts import ELEMENTS, Parts
 from hwsim.network.steps import ProductStep, Step
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.number_formats import FloatFormat
 from hwsim.numerics.tflite.scales import TfliteActivation
-
-# additions and multiplications off the array are float32's
-FLOAT_ACTIONS = {"add": "float_add", "multiply": "float_multiply"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +158,6 @@ class _Work:
 
 def _elementwise(operator: Operator, network: Network, word: FloatFormat, work: _Work) -> FunctionStep:
     inputs = tuple(name for name in operator.inputs if network.tensors[name].data is None)
-    actions = {(unit, FLOAT_ACTIONS.get(action, action)): count for (unit, action), count in work.actions.items()}
     return FunctionStep(
         operator.name,
         inputs,
@@ -169,7 +165,7 @@ def _elementwise(operator: Operator, network: Network, word: FloatFormat, work: 
         _shape(network, operator.output),
         _InFormat(operator, word, network.tensors),
         tuple(_shape(network, name) for name in inputs),
-        Counts(actions),
+        float_actions(work.actions),
         own_parts=work.parts,
     )
 

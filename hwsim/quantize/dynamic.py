@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.config.quantization import QuantizationSpec
+from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.network import Network
 from hwsim.network.operator import Operator
-from hwsim.network.operators.conv2d import Conv2d
-from hwsim.network.operators.dense import Dense
+from hwsim.network.operators.arithmetic import Add, Pool2d
+from hwsim.network.operators.conv2d import Conv2d, DepthwiseConv2d
+from hwsim.network.operators.dense import Dense, RowsDense
 from hwsim.network.operators.dynamic import (
     LIMITS_SHAPE,
     DynamicCodes,
@@ -21,11 +23,17 @@ from hwsim.network.operators.dynamic import (
     DynamicRescale,
     RealMaxPool2d,
 )
-from hwsim.network.operators.elementwise import Flatten, MaxPool2d
-from hwsim.network.operators.matmul import SUM_BITS, MatmulOperator
+from hwsim.network.operators.elementwise import Flatten, LutFunction, MaxPool2d, Rectify
+from hwsim.network.operators.functions import TableFunction
+from hwsim.network.operators.layer_norm import LayerNorm
+from hwsim.network.operators.matmul import SUM_BITS, MatmulOperator, activate
+from hwsim.network.operators.moves import Concatenation
+from hwsim.network.operators.qlinear import InFloat32
+from hwsim.network.operators.real_function import MovedElements, RealFunction, float_actions
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import GridRule, Quantization
+from hwsim.numerics.tflite.nonlinear import NonlinearFunction
 from hwsim.quantize.constants import check_constants, shared_values, weight_quantization
 from hwsim.quantize.fuse import fuse
 from hwsim.quantize.repairs.repair import repaired_before
@@ -33,6 +41,7 @@ from hwsim.quantize.schemes import WeightScheme, activation_scheme, check_layer_
 from hwsim.quantize.shared_constants import separate_constants
 
 SUMS = IntFormat(SUM_BITS)
+TABLES: dict[str, NonlinearFunction] = {"sigmoid": "logistic", "tanh": "tanh"}
 
 
 def quantize_dynamically(
@@ -64,19 +73,44 @@ def quantize_dynamically(
                 RealMaxPool2d(operator.name, operator.inputs, operator.output, operator.pool, operator.stride)
             )
         else:
-            operators.append(operator)
+            operators.append(_between_reals(operator, tensors))
     return replace(fused, tensors=tensors, operators=tuple(operators))
 
 
 def _refuse_unsupported(network: Network) -> None:
     unsupported: dict[str, dict[str, None]] = {}
     for operator in network.operators:
-        if type(operator) not in (Dense, Conv2d, Flatten, MaxPool2d):
+        if not _has_form(operator):
             unsupported.setdefault(operator.layer, {})[type(operator).__name__] = None
     if unsupported:
         problems = [f"layer {layer}: {', '.join(kinds)}" for layer, kinds in unsupported.items()]
-        allowed = "allowed with quantization.mode dynamic: dense and convolution layers, with relu or relu6 right "
-        raise UnsupportedError("\n".join([*problems, f"{allowed}behind, max_pool2d, flatten"]))
+        allowed = "allowed with quantization.mode dynamic: dense and convolution layers, pools, sums, "
+        rest = "relu, relu6, sigmoid, tanh, layer_norm, moves; of files also other functions of elements and of rows"
+        raise UnsupportedError("\n".join([*problems, allowed + rest]))
+
+
+def _has_form(operator: Operator) -> bool:
+    """Tell whether an operator has a form between reals, in float32 on the vector unit or as a product."""
+    if isinstance(operator, LutFunction):
+        return operator.function in TABLES
+    of_reals = (Pool2d, Add, Concatenation, RealFunction, MovedElements, Flatten, MaxPool2d, Rectify, LayerNorm)
+    return type(operator) in (Dense, RowsDense, Conv2d, DepthwiseConv2d, *of_reals)
+
+
+def _between_reals(operator: Operator, tensors: Mapping[str, Tensor]) -> Operator:
+    """Return an operator off the array as it works on reals."""
+    ends = operator.name, operator.inputs, operator.output
+    if isinstance(operator, LutFunction):
+        return TableFunction(*ends, operator.inputs, function=TABLES[operator.function])
+    if isinstance(operator, Rectify):
+        shape, activation = tensors[operator.output].shape, operator.activation
+        counts = Counts({("vector_unit", "float_compare"): 2 * int(np.prod(shape))})
+        return InFloat32(*ends, operator.inputs, shape, lambda values: activate(values[0], activation), counts)
+    if isinstance(operator, LayerNorm):
+        operator = operator.in_float32(tensors)
+    if isinstance(operator, RealFunction | InFloat32):
+        return replace(operator, actions_once=float_actions(operator.actions_once))
+    return operator
 
 
 def _rule(operator: MatmulOperator, spec: QuantizationSpec, activation_bits: int) -> GridRule:

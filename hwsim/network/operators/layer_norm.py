@@ -78,7 +78,7 @@ class LayerNorm(Operator):
         Profile ``onnxruntime`` normalizes reals in float32 instead.
         """
         if options.profile == "onnxruntime" and options.has_values:
-            return self._in_float32(tensors).lower(tensors, options)
+            return self.in_float32(tensors).lower(tensors, options)
         shape, length = tensors[self.input].shape, int(np.prod(tensors[self.gamma].shape))
         gamma, beta = np.ones(length), np.zeros(length)
         if options.has_values:
@@ -91,7 +91,8 @@ class LayerNorm(Operator):
         work, parts = _work(int(np.prod(shape)), length), Parts("rows", length)
         return FunctionStep(self.name, self.inputs, self.output, shape, function, (shape,), work, own_parts=parts)
 
-    def _in_float32(self, tensors: Mapping[str, Tensor]) -> InFloat32:
+    def in_float32(self, tensors: Mapping[str, Tensor]) -> InFloat32:
+        """Return the normalization of reals."""
         shape, row = tensors[self.input].shape, tensors[self.gamma].shape
         axes = tuple(range(len(shape) + 1 - len(row), len(shape) + 1))
         scale, shift = (np.asarray(tensors[name].data, np.float32) for name in self.constants)

@@ -19,7 +19,13 @@ from hwsim.network.tensor import Shape, Tensor
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.rounding import FloatArray
 
+FLOAT_ACTIONS = {"add": "float_add", "multiply": "float_multiply"}
 Move = Reshape | Slice | Take | Transpose
+
+
+def float_actions(actions: Counts) -> Counts:
+    """Return actions between reals: additions and multiplications are float32's."""
+    return Counts({(unit, FLOAT_ACTIONS.get(action, action)): count for (unit, action), count in actions.items()})
 
 
 @dataclass(frozen=True)
