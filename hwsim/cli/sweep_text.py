@@ -134,7 +134,7 @@ def _print_points(rows: Sequence[Row]) -> None:
 
 def _has_batches(rows: Iterable[Row]) -> bool:
     """Return whether a machine takes several samples at once: then latency alone does not say its throughput."""
-    return any(_number(row["inferences_per_s"]) * _number(row["latency_ms"]) > 1.5e3 for row in rows)
+    return any(_number(row["inferences_per_second"]) * _number(row["latency_ms"]) > 1.5e3 for row in rows)
 
 
 def _cells(row: Row, keys: Iterable[str], picojoules: float, *, batched: bool) -> list[str]:
@@ -143,7 +143,7 @@ def _cells(row: Row, keys: Iterable[str], picojoules: float, *, batched: bool) -
         percent(_number(row["accuracy"])),
         significant(_number(row["sqnr_db"])),
         significant(_number(row["latency_ms"])),
-        significant(_number(row["inferences_per_s"])) if batched else NOTHING,
+        significant(_number(row["inferences_per_second"])) if batched else NOTHING,
         significant(_number(row["energy_pj"]) / picojoules),
         NOTHING if row["overflow_events"] is None else f"{row['overflow_events']:,}",
     ]

@@ -25,7 +25,7 @@ OUTCOME_COLUMNS = (
     "sqnr_db",
     "total_cycles",
     "latency_ms",
-    "inferences_per_s",
+    "inferences_per_second",
     "energy_pj",
     "overflow_events",
     "status",
@@ -75,7 +75,7 @@ def _outcome(stored: StoredPoint) -> dict[str, Cell]:
             "accuracy": result.accuracy,
             "float_accuracy": result.float_accuracy,
             "sqnr_db": result.sqnr_db,
-            "inferences_per_s": totals["inferences_per_second"],
+            "inferences_per_second": totals["inferences_per_second"],
             "overflow_events": totals["overflow_events"] if result.samples else None,
         }
         figures = totals | named

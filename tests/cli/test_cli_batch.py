@@ -86,7 +86,7 @@ def test_a_batch_can_be_swept(hwsim: Hwsim, here: Path) -> None:
     assert rows[3]["error"] == "mapping.batch 8: 4 samples; allowed: a batch of them or more"
     assert len({row["accuracy"] for row in rows[:3]}) == 1
     for batch, row in enumerate(rows[:3], start=1):  # edge16 runs at 500 MHz
-        assert float(row["inferences_per_s"]) == pytest.approx(batch * 500e6 / int(row["total_cycles"]))
+        assert float(row["inferences_per_second"]) == pytest.approx(batch * 500e6 / int(row["total_cycles"]))
     energies = [float(row["energy_pj"]) for row in rows[:3]]
     assert energies == sorted(energies, reverse=True)
     (header,) = [line for line in outcome.out.splitlines() if line.startswith("point ")]

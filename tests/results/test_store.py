@@ -171,7 +171,7 @@ def test_a_reader_undoes_a_transaction_that_was_cut_off(tmp_path: Path) -> None:
 DOCUMENTED_COLUMNS = [
     *("point", "workload", "array.guard_bits", "input_range"),
     *("dataflow", "rows", "cols", "weight_bits", "activation_bits", "guard_bits", "overflow"),
-    *("accuracy", "float_accuracy", "sqnr_db", "total_cycles", "latency_ms", "inferences_per_s"),
+    *("accuracy", "float_accuracy", "sqnr_db", "total_cycles", "latency_ms", "inferences_per_second"),
     *("energy_pj", "overflow_events", "status", "error"),
 ]
 
@@ -186,7 +186,7 @@ def test_points_csv_has_the_documented_columns(tmp_path: Path) -> None:
     assert (done["point"], done["workload"], done["input_range"]) == ("0", "digits", "[-8, 8]")
     assert (done["dataflow"], done["accuracy"], done["total_cycles"]) == ("weight_stationary", "0.75", "200")
     assert float(done["latency_ms"]) == small_result().totals["latency_ms"]
-    assert (float(done["inferences_per_s"]), done["overflow_events"]) == (pytest.approx(5000), "5")  # 200 at 1 MHz
+    assert (float(done["inferences_per_second"]), done["overflow_events"]) == (pytest.approx(5000), "5")  # 200 at 1 MHz
     assert (failed["status"], failed["accuracy"], failed["rows"]) == ("failed", "", "2")
     assert failed["error"] == "does not fit,\nat all"
 
@@ -194,7 +194,7 @@ def test_points_csv_has_the_documented_columns(tmp_path: Path) -> None:
 def test_inferences_per_second_count_all_of_a_batch() -> None:
     row = point_row(stored_point(0, result=small_result(architecture=ARCHITECTURE | {"mapping": {"batch": 4}})))
     assert (row["total_cycles"], row["latency_ms"]) == (200, pytest.approx(0.2))  # of four at once, at 1 MHz
-    assert row["inferences_per_s"] == pytest.approx(20_000)
+    assert row["inferences_per_second"] == pytest.approx(20_000)
 
 
 def test_shapes_alone_have_no_overflow_events_not_even_0() -> None:
