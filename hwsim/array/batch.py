@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.array.engine import FoldOperands, check_operands
+from hwsim.array.engine import FoldOperands, check_operands, is_all_zero
 from hwsim.array.functional import (
     CheckedSum,
     columns_that_cannot_overflow,
@@ -58,7 +58,8 @@ def _sum(
     columns = np.flatnonzero(~safe)
     per_output = np.zeros(operands.initial.shape, np.int64)
     if columns.size == 0:
-        return exact_product(operands.activations, operands.weights) + operands.initial, per_output, None
+        sums = exact_product(operands.activations, operands.weights)
+        return sums if is_all_zero(operands.initial) else sums + operands.initial, per_output, None
     sums = np.zeros(operands.initial.shape, np.int64)
     sums[:, safe] = exact_product(operands.activations, operands.weights[:, safe]) + operands.initial[:, safe]
     nothing = np.zeros((0, 3), np.int64)

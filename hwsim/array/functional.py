@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.array.dataflows import rules
-from hwsim.array.engine import NO_LIMIT, Engine, FoldOperands, contiguous, register_dtype
+from hwsim.array.engine import NO_LIMIT, Engine, FoldOperands, contiguous, is_all_zero, register_dtype
 from hwsim.array.folds import Fold, FoldTiming, tile_count
 from hwsim.array.params import ArrayParams, Dataflow, GemmShape
 from hwsim.array.results import FoldResult, GemmResult, Overflows, sort_events
@@ -69,8 +69,9 @@ def columns_that_cannot_overflow(params: ArrayParams, operands: FoldOperands) ->
     negative = np.minimum(operands.weights, 0).sum(axis=0, dtype=np.int64)
     greatest = positive * max(x_max, 0) + negative * min(x_min, 0)
     least = positive * min(x_min, 0) + negative * max(x_max, 0)
-    greatest = greatest + np.maximum(operands.initial.max(axis=0), 0)
-    least = least + np.minimum(operands.initial.min(axis=0), 0)
+    if not is_all_zero(operands.initial):
+        greatest = greatest + np.maximum(operands.initial.max(axis=0), 0)
+        least = least + np.minimum(operands.initial.min(axis=0), 0)
     return np.asarray((greatest <= params.accumulator.max) & (least >= params.accumulator.min))
 
 

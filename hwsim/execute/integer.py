@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hwsim.array.engine import all_zero
 from hwsim.array.functional import EXACT_FLOAT64
 from hwsim.array.params import ArrayParams
 from hwsim.errors import AccumulatorOverflowError
@@ -152,7 +153,7 @@ def _exact_products(step: ActivationMatmulStep, first: IntArray, second: IntArra
         operands = step.offset_weights(weights, group, columns)
         sums = np.matmul(rows.astype(np.float64), operands.astype(np.float64)).astype(np.int64)
         sums += step.sample_constants(weights)[:, np.newaxis]
-        outputs.append(step.requantize(sums, rows.sum(axis=2), _whole(step, group), rows, are_exact=True))
+        outputs.append(step.requantize(sums, step.row_sums(rows), _whole(step, group), rows, are_exact=True))
     return step.arranged(outputs)
 
 
@@ -178,7 +179,7 @@ def _run_matmul(
         if room > 0 and batch.per_pe.any():
             overflow.first = np.concatenate([overflow.first, product.events(operands[0], group, room)])
         are_exact = not (outside or batch.per_pe.any())
-        whole, row_sums = _whole(step, group), operands.sum(axis=2)
+        whole, row_sums = _whole(step, group), step.row_sums(operands)
         outputs.append(step.requantize(batch.output, row_sums, whole, operands, are_exact=are_exact))
     return step.arranged(outputs)
 
@@ -208,7 +209,7 @@ def preload(step: MatmulStep, params: ArrayParams, group: int) -> tuple[IntArray
     """
     shape = (step.shape.out_rows, step.shape.out_cols)
     if step.bias_mode == "requantizer":
-        return np.zeros(shape, np.int64), 0
+        return all_zero(*shape), 0
     bias = step.bias[group]
     fitted = params.accumulator.fit(bias, params.overflow)
     outside = int(np.count_nonzero((bias < params.accumulator.min) | (bias > params.accumulator.max)))

@@ -16,7 +16,7 @@ from hwsim.array.params import Dataflow, GemmShape
 from hwsim.counts import Counts
 from hwsim.errors import ConfigError
 from hwsim.network.float_sums import FloatSums, OutputBlock, Streamed
-from hwsim.network.gather import Gather
+from hwsim.network.gather import PADDING, Gather
 from hwsim.network.parts import even_parts
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntArray, IntFormat
@@ -179,13 +179,19 @@ class MatmulStep(ProductStep):
 
     def activation_operands(self, codes: IntArray, group: int) -> IntArray:
         """Return what streams into the array, (samples, out_rows, depth), for input codes (samples, elements)."""
-        padding = np.full((codes.shape[0], 1), self.activation_zero_point, np.int64)
-        padded = np.concatenate([codes, padding], axis=1)  # index -1 is the last column
+        padded = np.empty((codes.shape[0], codes.shape[1] + 1), np.int32)  # what is gathered many times is narrow
+        padded[:, :PADDING], padded[:, PADDING] = codes, self.activation_zero_point
         return self.offset_activations(padded.take(self.gather.indices(group), axis=1))
 
     def offset_activations(self, codes: IntArray) -> IntArray:
         """Subtract the zero point in front of the PE where the hardware does."""
         return codes - self.activation_zero_point if self.zero_point == "operand" else codes
+
+    def row_sums(self, operands: IntArray) -> IntArray:
+        """Return the sums (..., rows) of activation operands (..., rows, depth); zeros where no unit adds them."""
+        if not self.adds_row_sums:
+            return np.broadcast_to(np.int64(0), operands.shape[:-1])
+        return np.asarray(operands.sum(axis=-1, dtype=np.int64))
 
     def weight_operands(self, group: int) -> IntArray:
         """Return what the PEs multiply by, (depth, out_cols)."""
