@@ -35,7 +35,7 @@ def run_resnet50(*options: str) -> None:
 @pytest.mark.parametrize("dataflow", list(Dataflow))
 @pytest.mark.parametrize("engine", ["functional", "stepped"])
 def test_resnet50_with_values(benchmark: BenchmarkFixture, engine: str, dataflow: Dataflow) -> None:
-    """4.09 * 10^9 MACs on a 32 x 32 array, every add checked; CPU seconds of all threads beside the time that passed."""
+    """4.09 * 10^9 MACs on a 32 x 32 array, every add checked; with the CPU seconds of all threads."""
     options = ("--random-values", "1", "--engine", engine, "--set", f"array.dataflow={dataflow}")
     run_resnet50(*options)
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
