@@ -64,9 +64,12 @@ def with_calibration(workload: Workload, calibration: Inputs) -> Workload:
     if network.holds_codes or not network.has_values:
         what = "is quantized already" if network.holds_codes else "has shapes alone"
         raise ConfigError(f"calibration samples: workload {workload.name} {what}; allowed: a network of reals")
-    named = _by_name(network, calibration)
-    samples = {name: np.asarray(values, np.float64) for name, values in named.items()}
-    check_inputs(network, {name: network.laid_out(name, values) for name, values in samples.items()})
+    try:
+        named = _by_name(network, calibration)
+        samples = {name: np.asarray(values, np.float64) for name, values in named.items()}
+        check_inputs(network, {name: network.laid_out(name, values) for name, values in samples.items()})
+    except ConfigError as error:
+        raise ConfigError(f"calibration samples: {problem}" for problem in error.problems) from None
     return replace(workload, calibration=samples if len(samples) > 1 else samples[network.input])
 
 
@@ -153,4 +156,8 @@ def _by_name(network: Network, inputs: Inputs) -> Mapping[str, Values]:
     if set(named) != set(network.inputs):
         given, wanted = (", ".join(sorted(names)) or "none" for names in (named, network.inputs))
         raise ConfigError(f"inputs for {given}; allowed: one array for each of {wanted}")
+    kinds = {name: np.asarray(values).dtype for name, values in named.items()}
+    problems = [f"inputs of type {kind}; allowed: numbers" for kind in kinds.values() if kind.kind not in "iufb"]
+    if problems:
+        raise ConfigError(problems)
     return named

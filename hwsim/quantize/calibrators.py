@@ -152,7 +152,8 @@ def _widened(points: Points) -> Range:
 def _squared_error(points: Points, grid: GridRule, limits: Range) -> float:
     found = grid.over(*limits)
     errors = found.dequantize(found.quantize(points.values)) - points.values
-    return float(points.counts @ errors**2)
+    with np.errstate(over="ignore"):  # an infinite error is the greatest there is
+        return float(points.counts @ errors**2)
 
 
 class Entropy:

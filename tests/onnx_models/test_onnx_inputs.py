@@ -102,13 +102,20 @@ def test_the_exported_file_takes_both(workload: Workload) -> None:
             "inputs of 7, 40 samples; allowed: as many of each",
         ),
         (
+            lambda given: given | {"position": np.full((SAMPLES, 4), "a")},
+            "inputs of type <U1; allowed: numbers",
+        ),
+        (
             lambda given: given | {"position": given["position"] * np.nan},
             "inputs 'position' hold NaN or infinity; allowed: finite numbers",
         ),
     ],
 )
 def test_what_is_wrong_with_one_of_them_is_said(workload: Workload, change, text: str) -> None:  # type: ignore[no-untyped-def]
-    for give in (lambda given: run("edge16", workload, inputs=given), lambda given: with_calibration(workload, given)):
+    for label, give in (
+        ("", lambda given: run("edge16", workload, inputs=given)),
+        ("calibration samples: ", lambda given: with_calibration(workload, given)),
+    ):
         with pytest.raises(ConfigError) as refused:
             give(change(random_inputs(2)))
-        assert str(refused.value) == text
+        assert str(refused.value) == label + text

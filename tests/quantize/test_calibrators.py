@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.stats import entropy
@@ -92,6 +94,16 @@ def test_mse_finds_the_scale_that_an_exhaustive_search_finds(bits: int) -> None:
     best = min(mean_squared_error(NORMAL, scale, bits) for scale in every)
     assert best <= found <= 1.02 * best
     assert found < mean_squared_error(NORMAL, np.abs(NORMAL).max() / top, bits)
+
+
+def test_mse_of_numbers_whose_squares_are_infinite_is_quiet() -> None:
+    """An infinite error is only greater than the others."""
+    calibrator = registry.make(registry.CALIBRATORS, "mse", {})
+    calibrator.observe(np.array([-1e300, 0.5, 1e300]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = calibrator.range(GridRule(IntFormat(8), symmetric=False))
+    assert -1e300 <= low < 0 < high <= 1e300
 
 
 def test_mse_of_an_asymmetric_grid_moves_each_end_by_itself() -> None:

@@ -233,7 +233,9 @@ def test_a_quantized_file_takes_none() -> None:
 def test_calibration_samples_have_the_inputs_shape(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         with_calibration(read("relu", tmp_path), np.zeros((3, 5, 5, 4)))
-    assert str(refused.value) == "inputs of shape [3, 5, 5, 4]; allowed: [samples, 6, 5, 4], one sample or more"
+    assert str(refused.value) == (
+        "calibration samples: inputs of shape [3, 5, 5, 4]; allowed: [samples, 6, 5, 4], one sample or more"
+    )
 
 
 def test_several_real_inputs_are_refused(tmp_path: Path) -> None:
