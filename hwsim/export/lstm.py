@@ -78,8 +78,8 @@ def _rescaled(writer: OnnxWriter, integers: str, multiplier: str, word: IntForma
     return _clipped(writer, whole, word.min, word.max)
 
 
-def _clipped(writer: OnnxWriter, source: str, low: int, high: int, kind: str = "float32") -> str:
-    bounds = [writer.number(np.dtype(kind).type(bound), kind) for bound in (low, high)]
+def _clipped(writer: OnnxWriter, source: str, low: int, high: int) -> str:
+    bounds = [writer.number(np.float32(bound), "float32") for bound in (low, high)]
     return writer.step("Clip", [source, *bounds], f"{source}.clamped")
 
 
@@ -89,7 +89,8 @@ def cell(writer: OnnxWriter, operator: LstmCell) -> None:
     inputs, recurrent, before = operator.inputs
     arithmetic, scale, output = operator.arithmetic(writer.options), operator.grids.cell_scale, operator.output
     total = writer.step("Add", [_row(writer, inputs, operator.row), writer.codes(recurrent)], f"{output}.sum")
-    gates = _gates(writer, _clipped(writer, total, WORD.min, WORD.max, "int32"), arithmetic)
+    within = _clipped(writer, writer.graph.cast(total, "FLOAT"), WORD.min, WORD.max)
+    gates = _gates(writer, writer.graph.cast(within, "INT32"), arithmetic)
     kept = _product(writer, (gates[1], f"{before}.cell"), scale, words(scale))
     added = _product(writer, (gates[0], gates[CELL]), VALUE_SCALE, words(scale))
     low, high = (WORD.min, WORD.max) if arithmetic.clip is None else (-arithmetic.clip, arithmetic.clip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +62,15 @@ def test_a_file_of_real_scales_that_is_read_back_has_the_codes_of_its_float32_su
     assert sum(codes.size for codes in theirs.values()) > 70_000
 
 
-def read_back(path: Path, content: bytes, run: FileRun) -> tuple[int, int]:
-    """How many codes differ of how many, between a network and its exported file as hwsim reads it."""
+def read_back(path: Path, content: bytes, run: FileRun, constants: Sequence[str] = ()) -> tuple[int, int]:
+    """How many codes differ of how many, between a network and its exported file as hwsim reads it.
+
+    ``constants`` are what the file's constants alone say, which is no activation there.
+    """
     path.write_bytes(content)
     chosen = choose_samples(read_workload(path), inputs=dict(run.reals))
     found = integer_tensors(load_arch("edge16", WIDE), chosen)
-    return run.differences(lambda name: np.asarray(found[name]))
+    return run.differences(lambda name: np.asarray(found[name]), constants)
 
 
 WIDE = ("array.activation_bits=16", "array.guard_bits=16")
@@ -91,6 +94,20 @@ def test_every_code_of_a_public_network_comes_back(tmp_path: Path, name: str) ->
     run = FileRun(workload, random_inputs(workload.network, 3, 0), settings=WIDE)
     path = tmp_path / "model.onnx"
     assert read_back(path, run.qdq(), run) == read_back(path, run.qonnx(), run) == (0, ELEMENTS[name])
+
+
+def test_every_code_of_the_lstm_comes_back(tmp_path: Path) -> None:
+    """Words of gates and cells, their tables, and states between the steps, in 32-bit integers of the file."""
+    run, path = FileRun(read_workload("digits_lstm"), samples=50), tmp_path / "model.onnx"
+    assert read_back(path, run.qdq(), run) == read_back(path, run.qonnx(), run) == (0, 5_300)
+
+
+def test_every_code_of_a_public_lstm_comes_back(tmp_path: Path) -> None:
+    """But for what its states before the first step give, which are constants."""
+    workload = read_workload(shared("models", "trained_lstm_int8.tflite"))
+    run, path = FileRun(workload, random_inputs(workload.network, 3, 0), settings=WIDE), tmp_path / "model.onnx"
+    found = [read_back(path, content, run, ("16", "17")) for content in (run.qdq(), run.qonnx())]
+    assert found == [(0, 5_772), (0, 5_772)]
 
 
 def test_every_code_of_the_transformer_comes_back(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Builders for files that are quantized dynamically: DynamicQuantizeLinear, MatMulInteger, ConvInteger, Cast."""
+"""Builders for files that are quantized dynamically: DynamicQuantizeLinear, MatMulInteger, ConvInteger."""
 
 from __future__ import annotations
 
@@ -13,20 +13,14 @@ from hwsim.network.operators.onnx_dynamic import RunTimeCodes, RunTimeOffset, Ru
 from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.casts import cast, unscaled
 from hwsim.readers.onnx.graph import Codes, Live
-from hwsim.readers.onnx.lazy import Expression, Product, Reals, apply, leaf
+from hwsim.readers.onnx.lazy import Expression, Product, Reals
 from hwsim.readers.onnx.products import Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]
-FLOAT, INT32, DOUBLE = 1, 6, 11  # of the attribute of Cast
-OF_ROWS = ("LayerNormalization", "Softmax")
 BYTE = IntFormat(8, signed=False)
-
-
-def unscaled(word: IntFormat, zero_point: int = 0) -> Quantization:
-    """Return the quantization of integers that stand for themselves."""
-    return Quantization(np.asarray(1.0), np.asarray(zero_point, np.int64), word)
 
 
 def dynamic_quantize(site: Site, reals: Reals) -> None:
@@ -116,42 +110,6 @@ def _weight_sums(site: Site, product: Product) -> np.ndarray:
     constants = {operator.weight: Tensor(weight.name, weight.shape, steps.astype(np.float64))}
     ones = np.ones((1, *tensors[operator.input].shape))
     return np.rint(operator.float_values([ones], constants)).astype(np.int64).reshape(-1)
-
-
-def cast(site: Site, reals: Reals) -> None:
-    """Integers to reals, and to wider integers; reals to integers, towards zero.
-
-    Reals in float64 are taken as float32: functions of rows, which files write so, round only what they return.
-    """
-    kind, name = site.integer("to", 0), site.input(0)
-    if kind not in (FLOAT, INT32, DOUBLE):
-        allowed = f"{FLOAT} (FLOAT), {INT32} (INT32), {DOUBLE} (DOUBLE)"
-        raise UnsupportedError(f"{site.label}: to type {kind}; allowed: {allowed}")
-    if kind == DOUBLE and not _feeds_rows(site):
-        raise UnsupportedError(f"{site.label}: float64; allowed: before {', '.join(OF_ROWS)}")
-    if name in reals:
-        found = reals.expression(name, site.label)
-        reals.put(site.output, apply(found, np.trunc, "shift") if kind == INT32 else found)
-        return
-    live = site.live(0)
-    assert live.codes is not None  # noqa: S101  (else it is one of `reals`)
-    grid = live.codes.grid or unscaled(live.codes.word)
-    if grid.scale.ndim or float(grid.scale) != 1.0 or int(grid.zero_point):
-        grid = unscaled(live.codes.word)
-    reals.put(site.output, leaf(site.graph.on_grid(live, grid)))
-
-
-def _feeds_rows(site: Site) -> bool:
-    """Tell whether what reads a node's output are functions of rows alone, whose results are brought to float32."""
-    nodes = site.graph.model.nodes
-    readers = [node for node in nodes if site.output in node.inputs]
-    narrowed = [
-        one.kind == "Cast" and one.attributes.get("to") == FLOAT
-        for node in readers
-        for one in nodes
-        if not set(node.outputs).isdisjoint(one.inputs)
-    ]
-    return bool(readers) and all(node.kind in OF_ROWS for node in readers) and bool(narrowed) and all(narrowed)
 
 
 BUILDERS: dict[str, Builder] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.errors import ConfigError
 from hwsim.network.tensor import Shape
+from hwsim.numerics.onnxruntime.float32 import quantize
 from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
@@ -158,6 +159,27 @@ def _bounded(inputs: Sequence[Array]) -> Sequence[Array]:
     return inputs
 
 
+def _matmul_integer(site: Site, inputs: Sequence[Array]) -> Array:
+    zeros = [site.array(place) if site.has(place) else np.zeros((), np.int32) for place in (2, 3)]
+    first, second = (one.astype(np.int32) - zero.astype(np.int32) for one, zero in zip(inputs[:2], zeros, strict=True))
+    return np.asarray(first @ second)
+
+
+def _clip(site: Site, inputs: Sequence[Array]) -> Array:
+    found = inputs[0]
+    for place, bound in ((1, np.maximum), (2, np.minimum)):
+        found = bound(found, site.array(place)) if site.has(place) else found
+    return found
+
+
+def _quantize(site: Site, inputs: Sequence[Array]) -> Array:
+    """QuantizeLinear by one scale."""
+    grid = site.grid(1, 2)
+    if grid.axis is not None or not site.has(2):
+        raise ValueError("a constant that is quantized by several scales, or without a zero point")
+    return np.asarray(quantize(inputs[0].astype(np.float32), grid)).astype(inputs[2].dtype)
+
+
 OF_SHAPES: dict[str, Callable[[Site, Shape], Array]] = {
     "Shape": _shape,
     "Size": lambda _, shape: np.asarray(prod(shape), np.int64),
@@ -169,6 +191,7 @@ RULES: dict[str, Rule] = {
     "And": _pairs(np.logical_and),
     "Cast": _cast,
     "Ceil": _single(np.ceil),
+    "Clip": _clip,
     "Concat": lambda site, inputs: np.concatenate(inputs, axis=site.integer("axis", 0)),
     "ConstantOfShape": _filled,
     "Div": _divide,
@@ -181,6 +204,7 @@ RULES: dict[str, Rule] = {
     "Identity": _single(lambda values: values),
     "Less": _pairs(np.less),
     "LessOrEqual": _pairs(np.less_equal),
+    "MatMulInteger": _matmul_integer,
     "Max": _pairs(np.maximum),
     "Min": _pairs(np.minimum),
     "Mod": lambda site, inputs: (np.fmod if site.integer("fmod", 0) else np.mod)(*_bounded(inputs)),
@@ -189,9 +213,11 @@ RULES: dict[str, Rule] = {
     "Not": _single(np.logical_not),
     "Or": _pairs(np.logical_or),
     "Pow": lambda _, inputs: np.power(*_bounded(inputs)).astype(inputs[0].dtype),
+    "QuantizeLinear": _quantize,
     "Range": _range,
     "Reciprocal": _single(np.reciprocal),
     "Reshape": _reshape,
+    "Round": _single(np.rint),
     "Slice": _slice,
     "Sqrt": _single(np.sqrt),
     "Squeeze": _squeeze,

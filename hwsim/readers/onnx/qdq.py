@@ -18,6 +18,7 @@ from hwsim.numerics.onnxruntime import functions
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx import elementwise, pools
+from hwsim.readers.onnx.casts import sums_as_reals
 from hwsim.readers.onnx.elementwise import bounds, pair, unary
 from hwsim.readers.onnx.graph import Coded, Codes, Live
 from hwsim.readers.onnx.lazy import (
@@ -174,6 +175,8 @@ def add(site: Site, reals: Reals) -> None:
             if biased is not None:
                 reals.put(site.output, biased)
                 return
+        elif other in site.graph.arrays:
+            sums_as_reals(site, reals, place, site.array(1 - place))
     pair(np.add, "add")(site, reals)
 
 

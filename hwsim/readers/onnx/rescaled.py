@@ -59,7 +59,7 @@ def _per_channel(product: Product, constant: Array) -> Float32Array | None:
 def folded(graph: Graph, product: Product, output: Quantization) -> MatmulOperator | None:
     """Return the operator whose requantizer multiplies by the constant too; None where float32 may round a sum."""
     found, operator = product.rescaling or Rescaling(np.ones((), np.float32)), product.operator
-    bounds = _bounds(graph, operator)
+    bounds = bounds_of(graph, operator)
     if not all(map(is_power_of_two, (bounds.source.scale, bounds.grid.scale, output.scale))):
         return None
     if (
@@ -77,7 +77,8 @@ def folded(graph: Graph, product: Product, output: Quantization) -> MatmulOperat
     return operator
 
 
-def _bounds(graph: Graph, operator: MatmulOperator) -> SumBounds:
+def bounds_of(graph: Graph, operator: MatmulOperator) -> SumBounds:
+    """Return the bounds of a product's sums."""
     source, weight = graph.tensors[operator.input], graph.tensors[operator.weight]
     bias = None if operator.bias is None else graph.tensors[operator.bias]
     grids = graph.grid(source.name), graph.grid(weight.name)

@@ -17,12 +17,17 @@ def clipped_word(site: Site, word: IntFormat) -> IntFormat:
     if any(end is None or end.size != 1 for end in ends):
         return word
     low, high = (int(np.asarray(end).reshape(-1)[0]) for end in ends)
+    return word_between(low, high, word) or word
+
+
+def word_between(low: float, high: float, word: IntFormat) -> IntFormat | None:
+    """Return the format no wider than ``word`` that has the codes from one to another; None if there is none."""
     for bits in range(MIN_BITS, word.bits + 1):
         for narrow in (False, True) if word.signed else (False,):
             found = IntFormat(bits, word.signed, narrow=narrow)
             if (found.min, found.max) == (low, high):
                 return found
-    return word
+    return None
 
 
 def holds(word: IntFormat, narrower: IntFormat) -> bool:
