@@ -11,9 +11,11 @@ import pytest
 from model_builder import Graph, Operator, Tensor, options
 from real_samples import digits, model, real_images
 
+from hwsim.compilation import compile_workload
 from hwsim.config.load import load_arch
-from hwsim.errors import ConfigError, UnsupportedError
+from hwsim.errors import ConfigError
 from hwsim.execute.floating import float_values
+from hwsim.network.operator import quantization_of
 from hwsim.oracles.ask import Answer, Case, ask
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
@@ -238,16 +240,26 @@ def test_calibration_samples_have_the_inputs_shape(tmp_path: Path) -> None:
     )
 
 
-def test_several_real_inputs_are_refused(tmp_path: Path) -> None:
+def test_several_real_inputs_have_a_range_each(tmp_path: Path) -> None:
+    """The second one's values are a hundred times the first one's."""
     graph = Graph()
     graph.inputs = [real(graph, IMAGE), real(graph, IMAGE)]
     graph.outputs = [real(graph, IMAGE)]
     graph.operators = [Operator("ADD", graph.inputs, graph.outputs, options("Add"))]
     path = tmp_path / "model.tflite"
     path.write_bytes(graph.build())
-    with pytest.raises(UnsupportedError) as refused:
-        read_workload(path)
-    assert str(refused.value) == f"{path}: a network of reals with 2 inputs; allowed: 1"
+    random = np.random.default_rng(0)
+    given = {name: scale * random.normal(0, 1, (8, *IMAGE[1:])) for name, scale in (("0", 1.0), ("1", 100.0))}
+    workload = with_calibration(read_workload(path), given)
+    chosen = choose_samples(workload, inputs=given)
+    assert chosen.float_outputs is not None
+    np.testing.assert_allclose(chosen.float_outputs.reshape(8, -1), (given["0"] + given["1"]).reshape(8, -1))
+    tensors = compile_workload(load_arch("edge16", []), workload).network.tensors
+    ratio = float(quantization_of(tensors["1"]).scale / quantization_of(tensors["0"]).scale)
+    assert 80 < ratio < 125
+    result = run("edge16", workload, inputs=given)
+    assert result.sqnr_db is not None
+    assert result.sqnr_db > 35
 
 
 def test_a_public_network_in_floating_point_and_in_8_bits() -> None:

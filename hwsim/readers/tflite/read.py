@@ -65,8 +65,6 @@ def _network(model: FileModel, name: str) -> Network:
     ends = [tuple(str(number) for number in numbers) for numbers in (model.inputs, model.outputs)]
     for end in (*ends[0], *ends[1]):
         tensors.setdefault(end, _tensor(model.tensors[int(end)]))
-    if model.is_real and len(ends[0]) > 1:
-        raise UnsupportedError(f"a network of reals with {len(ends[0])} inputs; allowed: 1")
     return Network(
         name,
         tensors,
