@@ -27,7 +27,7 @@ from hwsim.machine.timeline import Span, Timeline
 from hwsim.machine.tracing import Sink, Tracer
 from hwsim.machine.units import Units
 from hwsim.machine.vector import VectorRun
-from hwsim.mapping.plan import LayerPlan, ProductPlan
+from hwsim.mapping.plan import WHOLE, LayerPlan, ProductPlan
 from hwsim.network.activation_products import bound
 from hwsim.network.steps import MatmulStep, ProductStep
 from hwsim.numerics.formats import IntArray
@@ -139,8 +139,10 @@ class _Memories:
         codes = self.inputs(plan)
         step = bound(step, codes)
         padding = step.activation_zero_point
-        on_chip = product.activations.residency == "on_chip"
-        activations = ScratchpadData.filled(codes[0], padding) if on_chip else ScratchpadData(codes[0], padding)
+        activations = ScratchpadData(codes[0], padding)
+        if product.activations.residency == "on_chip":  # a core's own samples, or all of them
+            share = plan.shares[plan.products.index(product)] if plan.split == "samples" else WHOLE
+            activations.load(slice(*(codes[0].size * end // share.whole for end in (share.start, share.stop))))
         return Held(step, activations, self.held_weights(plan, product, step))
 
     def held_weights(self, plan: LayerPlan, product: ProductPlan, step: ProductStep) -> ScratchpadData:

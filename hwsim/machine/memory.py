@@ -76,13 +76,6 @@ class ScratchpadData:
         self._copies = self._padded_copies[:PADDING].reshape(tensor.shape)  # an element lies in two slots at most
         self.releases = 0
 
-    @classmethod
-    def filled(cls, tensor: IntArray, padding: int = 0) -> ScratchpadData:
-        """Return the codes of a tensor all of which are there."""
-        held = cls(tensor, padding)
-        held.load(slice(None))
-        return held
-
     def load(self, place: Any, *, once: bool = False) -> None:
         """Take codes in from DRAM; with ``once`` only those that are not there yet."""
         place = self._elements(place)

@@ -74,11 +74,35 @@ def legal_steps(step: ProductStep, after: Sequence[ElementwiseStep], split: Spli
     return len(after)
 
 
-def even_shares(after: Sequence[ElementwiseStep], cores: int) -> tuple[Share, ...]:
+def even_shares(after: Sequence[ElementwiseStep], cores: int, *, by_samples: bool = False) -> tuple[Share, ...]:
     """Return the cores' shares of steps without a product: whole parts of them, or samples, that need no other one."""
+    samples = min(step.sample_count for step in after)
     parts = common_parts(step.parts for step in after)
-    count = max(min(parts.count(step.outputs) for step in after), min(step.sample_count for step in after), 1)
+    count = samples if by_samples else max(min(parts.count(step.outputs) for step in after), samples, 1)
     return tuple(Share(part.start, part.stop, count) for part in even_parts(count, cores))
+
+
+def ways_in_common(chains: Sequence[Chain], spec: ArchSpec) -> list[Choice]:
+    """Return the ways of sharing in which no layer needs what another core has: on one core, or all by samples.
+
+    None where layers are to be shared in ways of their own, or tensors are not to stay on the chip.
+    """
+    mapping, cores = spec.mapping, spec.cores
+    if not mapping.keep_on_chip or any(layer.split is not None for layer in mapping.layers.values()):
+        return []
+    products = [chain.product.gather.sample_count for chain in chains if chain.product is not None]
+    samples = {*products, *(step.sample_count for chain in chains for step in chain.after)}
+    by_samples = [Choice("samples", count) for count in _counts(cores)] if products and len(samples) == 1 else []
+    by_samples = by_samples if max(samples, default=1) > 1 else []
+    if mapping.split == "samples":
+        return by_samples[:1]
+    searches = mapping.split == "auto" and mapping.objective == "time"
+    return [Choice("out_rows", 1), *by_samples] if searches else []
+
+
+def _counts(cores: int) -> list[int]:
+    """Return numbers of cores to look at, all of them first: powers of two below."""
+    return [cores, *(1 << power for power in range(1, cores.bit_length()) if 1 << power < cores)]
 
 
 def useless_split(products: Iterable[tuple[ProductStep, ArrayShape]], split: SplitName, cores: int) -> bool:
@@ -140,8 +164,7 @@ class Sharer:
             return [Choice(split, self._cores)]
         if self._mapping.objective == "dram_traffic":  # which one core alone would always have least of
             return [Choice(one, self._cores) for one in useful] or [Choice("out_rows", 1)]
-        fewer = [1 << power for power in range(1, self._cores.bit_length()) if 1 << power < self._cores]
-        several = [Choice(one, cores) for cores in (self._cores, *fewer) for one in useful]
+        several = [Choice(one, cores) for cores in _counts(self._cores) for one in useful]
         return [Choice("out_rows", 1), *several]
 
     def _sharing(self, chain: Chain, params: ArrayShape, space: Space, choice: Choice) -> Sharing:

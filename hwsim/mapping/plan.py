@@ -32,6 +32,9 @@ class Share:
         return amount * self.stop // self.whole - amount * self.start // self.whole
 
 
+WHOLE = Share(0, 1, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """What passes the port of a scratchpad: so many vectors, each of the bits that pass side by side."""
@@ -183,7 +186,7 @@ class LayerPlan:
     output_memory: Memory = "dram"
     pieces: int = 1
     released: tuple[str, ...] = ()
-    shares: tuple[Share, ...] = (Share(0, 1, 1),)
+    shares: tuple[Share, ...] = (WHOLE,)
     split: SplitName | None = None
 
     @property

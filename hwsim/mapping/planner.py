@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from hwsim.array.params import ArrayShape
 from hwsim.config.arch import ArchSpec
 from hwsim.config.memories import ScratchpadSpec
 from hwsim.errors import ConfigError, did_you_mean
-from hwsim.mapping.chains import Chain, chain_steps, stored_names
-from hwsim.mapping.cores import SPLITS, Sharer, Sharing, even_shares, useless_split
-from hwsim.mapping.plan import LayerPlan, output_shares
+from hwsim.mapping.chains import Chain, Choice, chain_steps, stored_names
+from hwsim.mapping.cores import GAIN, SPLITS, Sharer, Sharing, even_shares, useless_split, ways_in_common
+from hwsim.mapping.plan import LayerPlan, Share, output_shares
+from hwsim.mapping.problems import grouped
 from hwsim.mapping.residency import Candidate, Kept, choose_kept
+from hwsim.mapping.schedule import Estimate
 from hwsim.mapping.tiles import fold_axes
 from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space
 from hwsim.network.steps import ProductStep, Step
-
-MOST_LINES = 3  # that give one reason; beyond, layers are only named
-MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,43 +48,47 @@ def plan_network(network: NetworkSteps, spec: ArchSpec) -> tuple[LayerPlan, ...]
         bits=network.bits,
         capacity_bits=spec.cores * spec.scratchpads.outputs.capacity_bytes * BITS_PER_BYTE,
     )
-    planner = _Planner(chains, network, spec)
-    if spec.cores > 1:
-        chains = [part for number in range(len(chains)) for part in planner.cut_for_cores(number)]
-        planner = _Planner(chains, network, spec)
+    planner = _planner(chains, network, spec)
     problems = [*planner.unknown_layers(), *planner.too_large_for_dram(), *planner.idle_cores()]
     layers = []
-    for number in range(len(chains)):
+    for number in range(planner.count):
         try:
             layers.append(planner.layer(number))
         except ConfigError as error:
             problems += error.problems
     if problems:
-        raise ConfigError(_grouped(problems))
+        raise ConfigError(grouped(problems))
     return tuple(layers)
 
 
-def _grouped(problems: Sequence[str]) -> Iterator[str]:
-    """Yield lines; of many that give one reason, the first with the names of the other layers after it."""
-    groups: dict[str, list[str]] = {}
-    for line in problems:
-        groups.setdefault(line.partition("; ")[2], []).append(line)
-    for line in problems:
-        alike = groups[line.partition("; ")[2]]
-        if len(alike) <= MOST_LINES:
-            yield line
-        elif line is alike[0]:
-            others = [one.partition(":")[0].removeprefix("layer ") for one in alike[1:]]
-            more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
-            yield line
-            yield f"so it is with {len(others)} more layers: {', '.join(others[:MOST_NAMES])}{more}"
+def _planner(chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec) -> _Planner:
+    """Return the planner of the layers as they are cut for cores, shared out each for itself or all in one way.
+
+    Where all are shared in one way, tensors can stay on the chip. Several cores must save more than estimates err by.
+    """
+    if spec.cores == 1:
+        return _Planner(chains, network, spec)
+    ways = ways_in_common(chains, spec)
+    planners = [_cut_for_cores(_Planner(chains, network, spec, way)) for way in (*ways, None)]
+    if len(planners) == 1 or spec.mapping.split == "samples":
+        return planners[0]
+    alone, *others = planners
+    best = min(others, key=_Planner.estimated_cycles)
+    return best if best.estimated_cycles() <= GAIN * alone.estimated_cycles() else alone
+
+
+def _cut_for_cores(planner: _Planner) -> _Planner:
+    """Return a planner of layers without the steps that their products' cores cannot do by themselves."""
+    return planner.of([part for number in range(planner.count) for part in planner.cut_for_cores(number)])
 
 
 class _Planner:
-    """The layers of one network on one machine."""
+    """The layers of one network on one machine; ``way`` is how all of them are shared out, if in one way."""
 
-    def __init__(self, chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec) -> None:
-        self._chains, self._network, self._spec = chains, network, spec
+    def __init__(
+        self, chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec, way: Choice | None = None
+    ) -> None:
+        self._chains, self._network, self._spec, self._way = chains, network, spec, way
         self._outputs = stored_names(network.steps, network.outputs)
         self._makers = {chain.output: number for number, chain in enumerate(chains)}
         self._readers: dict[str, list[int]] = {}
@@ -122,7 +126,7 @@ class _Planner:
             released=tuple(name for name in kept if self._readers[name][-1] == number),
         )
         if chain.product is None:
-            layer = replace(layer, shares=even_shares(chain.after, self._spec.cores))
+            layer = replace(layer, shares=self._shares(chain))
             return replace(layer, pieces=self._pieces(layer))
         sharing = self._sharing(number, chain.product)
         products, split = sharing.products, sharing.choice.split
@@ -139,6 +143,36 @@ class _Planner:
             return replace(chain, decided=sharing.choice).cut(sharing.fused)
         except ConfigError:  # said when the layer is planned
             return (chain,)
+
+    def of(self, chains: Sequence[Chain]) -> _Planner:
+        """Return a planner of other layers of the same network, shared out in the same way."""
+        return _Planner(chains, self._network, self._spec, self._way)
+
+    @property
+    def count(self) -> int:
+        """Number of layers."""
+        return len(self._chains)
+
+    def estimated_cycles(self) -> float:
+        """Estimate the time of all layers; endless if one of them cannot be planned."""
+        try:
+            return sum(self._layer_cycles(number, chain) for number, chain in enumerate(self._chains))
+        except ConfigError:
+            return inf
+
+    def _layer_cycles(self, number: int, chain: Chain) -> float:
+        if chain.product is not None:
+            return self._sharing(number, chain.product).cost.cycles
+        estimate = Estimate(self._spec, writes_dram=chain.output not in self._activations.names)
+        reads = chain.reads(self._network.bits).items()
+        brought = sum(bits for name, bits in reads if name not in self._activations.names)
+        return estimate.other_cycles(chain.after, self._shares(chain), brought)
+
+    def _shares(self, chain: Chain) -> tuple[Share, ...]:
+        """Return the cores' shares of a layer without a product."""
+        if self._way is None:
+            return even_shares(chain.after, self._spec.cores)
+        return even_shares(chain.after, self._way.cores, by_samples=self._way.split == "samples")
 
     def unknown_layers(self) -> Iterator[str]:
         """Yield what is wrong with the names in ``mapping.layers``."""
@@ -180,25 +214,40 @@ class _Planner:
         return name not in self._makers and self._readers[name][0] == number
 
     def _kept(self, candidates: Iterable[Candidate], scratchpad: ScratchpadSpec, streams: Sequence[int]) -> Kept:
-        chosen = candidates if self._spec.mapping.keep_on_chip and self._spec.cores == 1 else ()
+        may_stay = self._spec.cores == 1 or self._way is not None
+        chosen = candidates if self._spec.mapping.keep_on_chip and may_stay else ()
         return choose_kept(chosen, scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
 
     def _activation_candidates(self) -> Iterator[Candidate]:
         """Yield what layers make and others read, and network inputs that several layers read.
 
-        Outputs leave, and what a product takes in place of weights comes to their scratchpad from DRAM.
+        Outputs leave, and what a product takes in place of weights comes to their scratchpad from DRAM. A network's
+        input is not brought whole where cores read it by samples. Sizes are a core's.
         """
         in_place_of_weights = {name for chain in self._chains if chain.product is not None for name in chain.inputs[1:]}
         for name, readers in self._readers.items():
             made = self._makers.get(name)
             leaves = name in self._outputs or name in in_place_of_weights
-            if leaves or (made is None and len(readers) == 1):
+            if leaves or (made is None and (len(readers) == 1 or self._samples > 1)):
                 continue
             first = readers[0] if made is None else made
             bits = self._network.bits[name]
             reads = sum(self._chains[reader].reads(self._network.bits)[name] for reader in readers) / bits
             saves = reads - 1 if made is None else reads + 1
-            yield Candidate(name, bits, first, readers[-1], saves, tuple(readers))
+            yield Candidate(name, self._of_a_core(bits), first, readers[-1], saves, tuple(readers))
+
+    @property
+    def _samples(self) -> int:
+        """Of how many samples the tensors are that cores share by samples; 1 where they do not."""
+        if self._way is None or self._way.split != "samples":
+            return 1
+        return next(chain.product.gather.sample_count for chain in self._chains if chain.product is not None)
+
+    def _of_a_core(self, bits: int) -> int:
+        """Return how much of a tensor the core with most samples has."""
+        if self._way is None or self._samples == 1:
+            return bits
+        return bits // self._samples * -(-self._samples // self._way.cores)
 
     def _weight_candidates(self) -> Iterator[Candidate]:
         """Yield weights that several products read."""
@@ -226,12 +275,16 @@ class _Planner:
         width = step.activation_format.bits if axis == "out_rows" else step.weight_memory_bits
         lines = next((one.step for one in fold_axes(params) if one.name == axis), params.cols)
         size = min(lines, getattr(step.shape, axis)) * step.shape.depth * width
-        whole = self._network.bits[chain.inputs[0]] if axis == "out_rows" else step.weights.size * width
+        whole = (
+            self._of_a_core(self._network.bits[chain.inputs[0]]) if axis == "out_rows" else step.weights.size * width
+        )
         return min(size * _slots(scratchpad), whole)
 
     def _sharing(self, number: int, step: ProductStep) -> Sharing:
         space, sharer = self._space(number, step), Sharer(self._spec, self._network.bits)
-        return sharer.share(self._chains[number], self._network.params[step.name], space)
+        chain = self._chains[number]
+        chain = replace(chain, decided=chain.decided or self._way)
+        return sharer.share(chain, self._network.params[step.name], space)
 
     def _space(self, number: int, step: ProductStep) -> Space:
         """Return what memories of each core a product can use."""

@@ -205,9 +205,10 @@ def test_shares_of_what_follows_a_product_add_up(split: str) -> None:
 
 
 def test_activations_pass_between_layers_through_dram() -> None:
-    """One core keeps them on the chip; of several, none sees what another one has."""
+    """One core keeps them on the chip; of several that share columns, none sees what another one has."""
     for cores, read_bits in ((1, 0), (2, 8 * 4 * 4 * 8)):
-        layers = {one.plan.name: one for one in run_timing(machine({"cores": cores}), NETWORK)}
+        spec = machine({"cores": cores, "mapping.split": "out_cols"})
+        layers = {one.plan.name: one for one in run_timing(spec, NETWORK)}
         weights = 8 * 128 * 40
         assert layers["fc"].counts["dram", "read_bits"] >= weights + read_bits
         assert (layers["fc"].counts["dram", "read_bits"] == weights) == (cores == 1)

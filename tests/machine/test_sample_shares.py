@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_machines import facts, random_machine, random_step
+from random_machines import facts, plan_chain, random_chain, random_machine, random_step
 from shapes_alone import dense as shape_dense
 from shapes_alone import plan_steps, time_steps
 from small_networks import DATAFLOW_OVERLAPS, IDEAL, conv, dense, flatten, function, machine, pool, workload
@@ -18,7 +18,7 @@ from test_runs_with_data import random_settings, random_workload
 from hwsim.compilation import compile_workload
 from hwsim.config.arch import ArchSpec
 from hwsim.counts import Counts
-from hwsim.errors import ConfigError
+from hwsim.errors import CheckFailedError, ConfigError
 from hwsim.execute.integer import IntegerRun, run_integer
 from hwsim.machine.machine import LayerRun, run_machine
 from hwsim.network.batch import RepeatedStep, batched
@@ -191,3 +191,47 @@ def test_one_layer_can_be_left_to_one_core() -> None:
     spec = machine({"cores": 2, "mapping.layers.layer.split": "none"}, rows=4, cols=4)
     (one,) = time_steps(spec, [shape_dense("layer", "x", 64, 64, 64)], x=64 * 64)
     assert (len(one.plan.products), one.plan.split) == (1, None)
+
+
+def test_activations_of_a_cores_own_samples_stay_on_the_chip() -> None:
+    """The dense layer after the pool reads 4 x 4 x 10 bytes of weights on each of two cores, and nothing else."""
+    for keeps, activation_bits in ((True, 0), (False, 4 * 8 * 3 * 3 * 4)):
+        spec = shared_by_samples(2, 4, {"mapping.keep_on_chip": keeps})
+        runs = run_machine(compile_workload(spec, NET).layers, spec)
+        assert runs[1].counts["dram", "read_bits"] == 2 * 8 * 3 * 3 * 4 * 10 + activation_bits
+
+
+def test_what_stays_on_the_chip_needs_room_for_a_cores_samples_alone() -> None:
+    """The pool's 36 codes of each of four samples: those of two fit beside rows that stream, of four not."""
+    keys = {"scratchpads.activations.capacity_bytes": 150, "scratchpads.outputs.capacity_bytes": 1024}
+    two = compile_workload(shared_by_samples(2, 4, keys, rows=2, cols=4), NET).layers
+    one = compile_workload(machine(keys | {"mapping.batch": 4}, rows=2, cols=4), NET).layers
+    assert (one[0].output_memory, two[0].output_memory) == ("dram", "scratchpad")
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_whole_networks_by_samples_are_skipped_as_exactly(seed: int) -> None:
+    """What layers pass on, and weights that several read, stay on every core."""
+    random = np.random.default_rng(seed)
+    (steps, inputs), batch = random_chain(random), int(random.integers(2, 5))
+    keys = {"cores": int(random.integers(2, 5)), "mapping.split": str(random.choice(["samples", "auto"]))}
+    spec = random_machine(random, keys | {"mapping.layer_overlap": str(random.choice(["none", "weights"]))})
+    try:
+        plan = plan_chain(spec, batched(steps, {"x": inputs}, batch), inputs * batch)
+    except ConfigError:
+        assume(False)
+    event_by_event, skipping = (run_machine(plan, spec, fast_forward=skips) for skips in (False, True))
+    assert facts(skipping) == facts(event_by_event)
+
+
+def test_a_core_that_reads_another_cores_samples_is_found_out() -> None:
+    """Of what stays on the chip each core holds its own samples: shares that say otherwise stop the run."""
+    spec = shared_by_samples(2, 4)
+    compiled = compile_workload(spec, NET)
+    first, second = compiled.layers
+    wrong = replace(second, shares=second.shares[::-1])
+    assert NET.inputs is not None
+    codes = together(compiled.codes({"x": NET.inputs[:4]}), 4)
+    with pytest.raises(CheckFailedError, match="operands that no transfer has brought"):
+        run_machine([first, wrong], spec, sample_data(codes, "stepped"))

@@ -75,3 +75,18 @@ def test_the_classifier_of_digits_stays_on_one_core_where_that_is_faster(cores: 
     (auto, _), (alone, one_core) = fc1("auto"), fc1("none")
     assert one_core == 1
     assert auto <= 1.01 * alone
+
+
+@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn", "digits_lstm"])
+def test_no_network_of_digits_is_slower_on_several_cores(workload: str) -> None:
+    """Alone on one core, or by samples: nothing that layers pass on goes through DRAM."""
+    read = read_workload(workload)
+
+    def total(cores: int, batch: int) -> int:
+        spec = load_arch("edge16", [f"cores={cores}", f"mapping.batch={batch}"])
+        return sum(one.total_cycles for one in run_machine(compile_workload(spec, read).layers, spec))
+
+    for batch in (1, 16):
+        alone = total(1, batch)
+        assert max(total(2, batch), total(4, batch)) <= 1.01 * alone
+    assert workload == "digits_mlp" or total(4, 16) < 0.7 * alone
