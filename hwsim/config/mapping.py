@@ -42,14 +42,15 @@ class MappingSpec(Spec):
     keep_on_chip: bool = Field(
         default=True,
         description="Whether activations, and weights that several layers read, stay in their scratchpads from layer "
-        "to layer where they fit; false: every layer reads them from DRAM, as it always does with several cores",
+        "to layer where they fit; false: every layer reads them from DRAM, as it does with several cores unless these "
+        "share all layers by samples",
     )
     split: Literal["auto", "samples", "out_rows", "out_cols", "groups"] = Field(
         default="auto",
         description="How cores share a matrix product, if there are several: by samples of a batch, each core's cut "
         "into folds by themselves; by output rows, output columns or groups of a grouped convolution, cut at whole "
-        "folds; auto: whichever takes least by the objective, over fewer cores where that is estimated to take less "
-        "time",
+        "folds; auto: whichever takes least by the objective, over fewer cores, or the whole network on one core or by "
+        "samples, where that is estimated to take less time",
     )
     layer_overlap: Literal["none", "weights"] = Field(
         default="none",

@@ -68,8 +68,8 @@ def _planner(chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec) -> 
     """
     if spec.cores == 1:
         return _Planner(chains, network, spec)
-    ways = ways_in_common(chains, spec)
-    planners = [_cut_for_cores(_Planner(chains, network, spec, way)) for way in (*ways, None)]
+    ways = (*ways_in_common(chains, spec), None)
+    planners = [_cut_for_cores(_Planner(chains, network, spec, way)) for way in ways]
     if len(planners) == 1 or spec.mapping.split == "samples":
         return planners[0]
     alone, *others = planners
@@ -79,7 +79,8 @@ def _planner(chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec) -> 
 
 def _cut_for_cores(planner: _Planner) -> _Planner:
     """Return a planner of layers without the steps that their products' cores cannot do by themselves."""
-    return planner.of([part for number in range(planner.count) for part in planner.cut_for_cores(number)])
+    parts = [part for number in range(planner.count) for part in planner.cut_for_cores(number)]
+    return planner if len(parts) == planner.count else planner.of(parts)
 
 
 class _Planner:
@@ -89,6 +90,7 @@ class _Planner:
         self, chains: Sequence[Chain], network: NetworkSteps, spec: ArchSpec, way: Choice | None = None
     ) -> None:
         self._chains, self._network, self._spec, self._way = chains, network, spec, way
+        self._sharings: dict[int, Sharing] = {}
         self._outputs = stored_names(network.steps, network.outputs)
         self._makers = {chain.output: number for number, chain in enumerate(chains)}
         self._readers: dict[str, list[int]] = {}
@@ -214,9 +216,8 @@ class _Planner:
         return name not in self._makers and self._readers[name][0] == number
 
     def _kept(self, candidates: Iterable[Candidate], scratchpad: ScratchpadSpec, streams: Sequence[int]) -> Kept:
-        may_stay = self._spec.cores == 1 or self._way is not None
-        chosen = candidates if self._spec.mapping.keep_on_chip and may_stay else ()
-        return choose_kept(chosen, scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
+        may_stay = self._spec.mapping.keep_on_chip and (self._spec.cores == 1 or self._way is not None)
+        return choose_kept(candidates if may_stay else (), scratchpad.capacity_bytes * BITS_PER_BYTE, streams)
 
     def _activation_candidates(self) -> Iterator[Candidate]:
         """Yield what layers make and others read, and network inputs that several layers read.
@@ -281,10 +282,13 @@ class _Planner:
         return min(size * _slots(scratchpad), whole)
 
     def _sharing(self, number: int, step: ProductStep) -> Sharing:
-        space, sharer = self._space(number, step), Sharer(self._spec, self._network.bits)
-        chain = self._chains[number]
-        chain = replace(chain, decided=chain.decided or self._way)
-        return sharer.share(chain, self._network.params[step.name], space)
+        """Return how a layer's product is shared out; it is looked for once."""
+        if number not in self._sharings:
+            chain, params = self._chains[number], self._network.params[step.name]
+            chain = replace(chain, decided=chain.decided or self._way)
+            sharer = Sharer(self._spec, self._network.bits)
+            self._sharings[number] = sharer.share(chain, params, self._space(number, step))
+        return self._sharings[number]
 
     def _space(self, number: int, step: ProductStep) -> Space:
         """Return what memories of each core a product can use."""

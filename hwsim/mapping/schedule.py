@@ -7,7 +7,7 @@ DRAM in the order in which they come. Inside a tile all folds are taken for equa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from hwsim.array.folds import FoldTiming
@@ -20,7 +20,7 @@ from hwsim.mapping.tiles import Tile
 from hwsim.network.elementwise_steps import ElementwiseStep
 
 BITS_PER_BYTE = 8
-MOST_TILES = 96  # that are looked at one by one; the others take as long as the later ones of these do
+MOST_TILES = 64  # that are looked at one by one; the others take as long as the later ones of these do
 
 
 class _Dram:
@@ -162,7 +162,14 @@ class Estimate:
         """Return the time of a product, of whose shares ``plan`` is the largest, with the steps after it."""
         run = _Run(self, plan, _Dram(self._spec.dram, cores), writes=not after)
         count, looked_at = plan.grid.count, min(plan.grid.count, MOST_TILES)
-        ends = [run.tile(number, self.tile_time(plan, plan.grid.tile(number))) for number in range(looked_at)]
+        times: dict[Hashable, _TileTime] = {}
+        ends = []
+        for number in range(looked_at):
+            tile = plan.grid.tile(number)
+            kind = (tile.shape, tile.depth.start, tile.last_in_chain)
+            if kind not in times:
+                times[kind] = self.tile_time(plan, tile)
+            ends.append(run.tile(number, times[kind]))
         later = ends[looked_at // 2 :]
         rest = (count - looked_at) * (later[-1] - later[0]) / max(len(later) - 1, 1)
         return run.end + rest + self._steps(after, plan.outputs / plan.step.outputs, cores)
