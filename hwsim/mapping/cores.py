@@ -21,8 +21,9 @@ from hwsim.errors import ConfigError
 from hwsim.mapping.chains import Chain, Choice
 from hwsim.mapping.plan import ProductPlan, Share
 from hwsim.mapping.schedule import Estimate
+from hwsim.mapping.space import Cost, Space
 from hwsim.mapping.tiles import Region, fold_axes
-from hwsim.mapping.tiling import Cost, Space, TilingSearch
+from hwsim.mapping.tiling import TilingSearch
 from hwsim.network.elementwise_steps import ElementwiseStep
 from hwsim.network.parts import common_parts, even_parts
 from hwsim.network.steps import ProductStep

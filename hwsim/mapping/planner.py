@@ -16,8 +16,8 @@ from hwsim.mapping.plan import LayerPlan, Share, output_shares
 from hwsim.mapping.problems import grouped
 from hwsim.mapping.residency import Candidate, Kept, choose_kept
 from hwsim.mapping.schedule import Estimate
+from hwsim.mapping.space import BITS_PER_BYTE, Memory, Space
 from hwsim.mapping.tiles import fold_axes
-from hwsim.mapping.tiling import BITS_PER_BYTE, Memory, Space
 from hwsim.network.steps import ProductStep, Step
 
 

@@ -16,10 +16,10 @@ from hwsim.config.arch import ArchSpec
 from hwsim.config.memories import DramSpec, ScratchpadSpec
 from hwsim.mapping.operands import OperandTiles
 from hwsim.mapping.plan import ProductPlan, Share, Vectors
+from hwsim.mapping.space import BITS_PER_BYTE
 from hwsim.mapping.tiles import Tile
 from hwsim.network.elementwise_steps import ElementwiseStep
 
-BITS_PER_BYTE = 8
 MOST_TILES = 64  # that are looked at one by one; the others take as long as the later ones of these do
 
 

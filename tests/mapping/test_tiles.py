@@ -14,8 +14,9 @@ from hwsim.array.params import ArrayParams, Dataflow
 from hwsim.config.mapping import LayerMappingSpec
 from hwsim.mapping.classes import TileClasses
 from hwsim.mapping.plan import ProductPlan
+from hwsim.mapping.space import Memory, Space
 from hwsim.mapping.tiles import Region, Tiling, fold_axes
-from hwsim.mapping.tiling import Memory, Space, TilingSearch
+from hwsim.mapping.tiling import TilingSearch
 from hwsim.network.gather import PADDING
 from hwsim.network.steps import MatmulStep
 
