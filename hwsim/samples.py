@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -116,12 +117,20 @@ def select_samples(
     count = len(named[network.input])
     if labels is not None and labels.shape != (count,):
         raise ConfigError(f"labels of shape {list(labels.shape)}; allowed: [{count}], one for each input")
-    classes = int(np.prod(workload.network.tensors[workload.network.output].shape))
-    if labels is not None and not np.all((labels >= 0) & (labels < classes)):
-        raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
+    if labels is not None:
+        _refuse_labels(labels, network.tensors[network.output].shape)
     if samples is not None and not 1 <= samples <= count:
         raise ConfigError(f"{samples} samples; allowed: 1 to {count}")
     return Samples(workload, named, labels, None).part(slice(samples))
+
+
+def _refuse_labels(labels: IntArray, shape: tuple[int, ...]) -> None:
+    """Raise a ConfigError unless one sample's outputs are the scores of classes, and labels are among these."""
+    classes = max(shape, default=1)
+    if math.prod(shape) != classes:
+        raise ConfigError(f"labels for outputs of shape {list(shape)}; allowed: one row of class scores a sample")
+    if not np.all((labels >= 0) & (labels < classes)):
+        raise ConfigError(f"labels from {labels.min()} to {labels.max()}; allowed: 0 to {classes - 1}, as outputs")
 
 
 def _refuse_values(workload: Workload, **values: object) -> None:

@@ -17,6 +17,7 @@ from hwsim.check import compare_engines
 from hwsim.config.load import load_arch
 from hwsim.errors import AccumulatorOverflowError, CheckFailedError, ConfigError
 from hwsim.execute.integer import run_integer
+from hwsim.network.tensor import Tensor
 from hwsim.readers.native import read_workload
 from hwsim.readers.workload import Workload
 from hwsim.results.layer_result import CYCLE_PARTS
@@ -117,6 +118,15 @@ def test_samples_that_cannot_be_run(arguments: dict[str, Any], text: str) -> Non
     with pytest.raises(ConfigError) as refused:
         choose_samples(DIGITS, **arguments)
     assert str(refused.value) == text
+
+
+def test_labels_need_one_row_of_class_scores_for_each_sample() -> None:
+    """Several images that are one sample have several rows of scores: no label can mean one of them."""
+    tensors = {**DIGITS.network.tensors, "logits": Tensor("logits", (2, 5))}
+    rows = replace(DIGITS, network=replace(DIGITS.network, tensors=tensors))
+    with pytest.raises(ConfigError) as refused:
+        choose_samples(rows)
+    assert str(refused.value) == "labels for outputs of shape [2, 5]; allowed: one row of class scores a sample"
 
 
 def test_a_workload_without_samples_of_its_own_needs_some() -> None:
