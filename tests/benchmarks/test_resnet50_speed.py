@@ -24,7 +24,8 @@ ROOM = [
     for part in ("--set", f"scratchpads.{name}.capacity_bytes=4194304")
 ]
 MOST_BYTES = 2e9
-MOST_SECONDS = 10.0  # on two idle cores
+MOST_SECONDS = {Dataflow.OUTPUT_STATIONARY: 10, Dataflow.WEIGHT_STATIONARY: 10, Dataflow.INPUT_STATIONARY: 15}
+"""On two idle cores; few weights stream past many stationary activations, so that input stationary steps longest."""
 
 
 def run_resnet50(*options: str) -> None:
@@ -42,10 +43,10 @@ def test_resnet50_with_values(benchmark: BenchmarkFixture, engine: str, dataflow
     benchmark.pedantic(lambda: run_resnet50(*options), rounds=1)
     benchmark.extra_info["user_seconds"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     print(f"\n{benchmark.name}: {benchmark.extra_info['user_seconds']:.1f} CPU s")  # noqa: T201 (read by a person)
-    assert benchmark.stats.stats.min < MOST_SECONDS
+    assert benchmark.stats.stats.min < MOST_SECONDS[dataflow]
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_BYTES
 
 
 def test_resnet50_timing_alone(benchmark: BenchmarkFixture) -> None:
     benchmark.pedantic(run_resnet50, rounds=1, warmup_rounds=1)
-    assert benchmark.stats.stats.min < MOST_SECONDS
+    assert benchmark.stats.stats.min < MOST_SECONDS[Dataflow.OUTPUT_STATIONARY]
