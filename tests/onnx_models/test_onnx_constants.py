@@ -27,6 +27,7 @@ CASES: list[Case] = [
     ("Mod", [([-7, 7, 5], INT), ([3, -3, 5], INT)], {}),
     ("Mod", [([-7.5, 7.5, 5.0], FLOAT), ([2.0, 2.0, 2.0], FLOAT)], {"fmod": 1}),
     ("Div", [([-7, 7, 5], INT), ([2, 2, 2], INT)], {}),
+    ("Div", [([-7, 7, 5], INT), ([2, -2, -9], INT)], {}),
     ("Equal", [([1, 2, 3], INT), ([1, 0, 3], INT)], {}),
     ("Greater", [(NUMBERS, FLOAT), (0.5, FLOAT)], {}),
     ("GreaterOrEqual", [(NUMBERS, FLOAT), (0.5, FLOAT)], {}),
@@ -76,6 +77,11 @@ def test_the_size_of_an_activation_is_a_constant(tmp_path: Path) -> None:
         ("Expand", [([1.0], FLOAT), ([1 << 20, 1 << 20], INT)]),
         ("ConstantOfShape", [([1 << 40], INT)]),
         ("Tile", [([1.0], FLOAT), ([1 << 40], INT)]),
+        ("Tile", [([1.0, 2.0, 3.0, 4.0], FLOAT), ([1 << 62], INT)]),
+        ("Gather", [(np.zeros((1, 1 << 11)), FLOAT), (np.zeros(1 << 10), INT)]),
+        ("Add", [(np.zeros((1 << 11, 1)), FLOAT), (np.zeros(1 << 10), FLOAT)]),
+        ("Clip", [(np.zeros((1 << 11, 1)), FLOAT), (np.zeros(1 << 10), FLOAT)]),
+        ("MatMulInteger", [(np.zeros((1 << 11, 1)), np.int8), (np.zeros((1, 1 << 10)), np.int8)]),
         ("Range", [(0, INT), (1 << 40, INT), (1, INT)]),
     ],
 )
@@ -88,3 +94,13 @@ def test_constants_larger_than_a_file_needs_are_refused(
     with pytest.raises(ConfigError) as refused:
         drawn.read(tmp_path)
     assert str(refused.value) == f"{tmp_path}/model.onnx: node 0 ({kind}): too many elements"
+
+
+@pytest.mark.parametrize("kind", ["Div", "Mod"])
+def test_integers_are_not_divided_by_zero(tmp_path: Path, kind: str) -> None:
+    drawn = Drawn((2, 3))
+    drawn.file.node(kind, [drawn.integers(1, 2, 3), drawn.integers(2, 0, 1)], "found")
+    drawn.file.node("Add", ["x", "found"], "y")
+    with pytest.raises(ConfigError) as refused:
+        drawn.read(tmp_path)
+    assert str(refused.value) == f"{tmp_path}/model.onnx: node 0 ({kind}): an integer divided by zero"

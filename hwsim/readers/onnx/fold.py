@@ -60,9 +60,9 @@ def _shape(site: Site, shape: Shape) -> Array:
 
 
 def _gather(site: Site, inputs: Sequence[Array]) -> Array:
-    if inputs[0].size * max(inputs[1].size, 1) > MOST_ELEMENTS**2 // 256:
-        raise ValueError("too many elements")
-    return np.take(inputs[0], np.asarray(inputs[1], np.int64), axis=site.integer("axis", 0))
+    axis = site.axis(site.integer("axis", 0), inputs[0].ndim)
+    _check_size([inputs[0].size // max(inputs[0].shape[axis], 1), inputs[1].size])
+    return np.take(inputs[0], np.asarray(inputs[1], np.int64), axis=axis)
 
 
 def _unsqueeze(site: Site, inputs: Sequence[Array]) -> Array:
@@ -110,9 +110,14 @@ def _filled(site: Site, inputs: Sequence[Array]) -> Array:
 
 def _sizes(wanted: Array) -> Shape:
     sizes = tuple(int(size) for size in wanted.reshape(-1))
+    _check_size(sizes)
+    return sizes
+
+
+def _check_size(sizes: Sequence[int]) -> None:
+    """Raise a ValueError if the product of sizes, which are of unlimited width here, is more than is computed."""
     if prod(sizes) > MOST_ELEMENTS:
         raise ValueError("too many elements")
-    return sizes
 
 
 def _expand(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
@@ -121,8 +126,9 @@ def _expand(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
 
 
 def _tile(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
-    _sizes(np.multiply(inputs[0].shape, inputs[1]))
-    return np.tile(inputs[0], [int(count) for count in inputs[1]])
+    counts = [int(count) for count in inputs[1]]
+    _check_size([inputs[0].size, *counts])
+    return np.tile(inputs[0], counts)
 
 
 def _range(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
@@ -147,28 +153,46 @@ def _single(function: Callable[[Array], Array]) -> Rule:
 
 
 def _divide(site: Site, inputs: Sequence[Array]) -> Array:  # noqa: ARG001
-    first, second = _bounded(inputs)
-    if first.dtype.kind in "iu":
-        return np.trunc(first / second).astype(first.dtype)
+    first, second = _dividable(inputs)
+    if first.dtype.kind in "iu":  # towards zero
+        return np.asarray((first - np.fmod(first, second)) // second)
     return np.asarray(first / second)
 
 
+def _modulo(site: Site, inputs: Sequence[Array]) -> Array:
+    remainder = np.fmod if site.integer("fmod", 0) else np.mod
+    return np.asarray(remainder(*_dividable(inputs)))
+
+
+def _dividable(inputs: Sequence[Array]) -> Sequence[Array]:
+    first, second = _bounded(inputs)
+    if second.dtype.kind in "iu" and not np.all(second):
+        raise ValueError("an integer divided by zero")
+    return first, second
+
+
 def _bounded(inputs: Sequence[Array]) -> Sequence[Array]:
-    if np.prod(np.broadcast_shapes(*(one.shape for one in inputs)), dtype=float) > MOST_ELEMENTS:
-        raise ValueError("too many elements")
+    """Return inputs that are combined element by element.
+
+    Raises:
+        ValueError: they do not go together, or make more elements than are computed.
+    """
+    _check_size(np.broadcast_shapes(*(one.shape for one in inputs)))
     return inputs
 
 
 def _matmul_integer(site: Site, inputs: Sequence[Array]) -> Array:
     zeros = [site.array(place) if site.has(place) else np.zeros((), np.int32) for place in (2, 3)]
     first, second = (one.astype(np.int32) - zero.astype(np.int32) for one, zero in zip(inputs[:2], zeros, strict=True))
+    columns = second.shape[-1:] if second.ndim > 1 else ()
+    _check_size([*np.broadcast_shapes(first.shape[:-2], second.shape[:-2]), *first.shape[-2:-1], *columns])
     return np.asarray(first @ second)
 
 
 def _clip(site: Site, inputs: Sequence[Array]) -> Array:
     found = inputs[0]
     for place, bound in ((1, np.maximum), (2, np.minimum)):
-        found = bound(found, site.array(place)) if site.has(place) else found
+        found = bound(*_bounded([found, site.array(place)])) if site.has(place) else found
     return found
 
 
@@ -207,7 +231,7 @@ RULES: dict[str, Rule] = {
     "MatMulInteger": _matmul_integer,
     "Max": _pairs(np.maximum),
     "Min": _pairs(np.minimum),
-    "Mod": lambda site, inputs: (np.fmod if site.integer("fmod", 0) else np.mod)(*_bounded(inputs)),
+    "Mod": _modulo,
     "Mul": _pairs(np.multiply),
     "Neg": _single(np.negative),
     "Not": _single(np.logical_not),
