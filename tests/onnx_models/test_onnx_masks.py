@@ -76,6 +76,20 @@ def test_a_choice_between_two_activations_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("condition", "constant"), [((1, 8, 4), (1,)), ((1 << 20, 1), (1, 1 << 20))])
+def test_a_choice_of_more_elements_than_the_activation_is_refused(
+    tmp_path: Path, condition: tuple[int, ...], constant: tuple[int, ...]
+) -> None:
+    drawn = Drawn((1, 4))
+    chooses = drawn.file.constant(np.ones(condition), np.bool_)
+    drawn.file.node("Where", [chooses, "x", drawn.file.constant(np.zeros(constant), np.float32)], "y")
+    with pytest.raises(UnsupportedError) as refused:
+        drawn.read(tmp_path)
+    assert str(refused.value).splitlines()[0] == (
+        f"{tmp_path}/model.onnx: node 0 (Where): a constant of more elements than the activation"
+    )
+
+
 def test_constants_beside_activations_are_joined(tmp_path: Path) -> None:
     """A token of a class before those of an image, and channels last round it."""
     drawn = Drawn((8, 4, 4))

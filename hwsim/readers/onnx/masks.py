@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.readers.onnx.graph import broadcast
-from hwsim.readers.onnx.lazy import Reals, with_constant
+from hwsim.readers.onnx.lazy import Expression, Reals, with_constant
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
@@ -40,6 +40,7 @@ def where(site: Site, reals: Reals) -> None:
     is_mask = _is_mask(site, reals, constant)
     if not np.all(np.isfinite(constant)) and not is_mask:
         raise ConfigError(f"{site.label}: a constant that holds NaN or infinity")
+    _check_shape(site, reals.expression(site.input(place), site.label), condition, constant)
     kept = condition if place == 1 else ~condition
     chosen = np.where(kept, np.float32(np.nan), constant)  # not a number: the activation stays
 
@@ -63,7 +64,17 @@ def _combine(
     site: Site, reals: Reals, place: int, constant: Array, function: Callable[..., Float32Array], action: str
 ) -> None:
     expression = reals.expression(site.input(place), site.label)
-    shape = expression.shape
-    if constant.ndim > len(shape) or broadcast(site.label, shape, constant.shape) != shape:
-        raise UnsupportedError(f"{site.label}: a constant of more elements than the activation")
+    _check_shape(site, expression, constant)
     reals.put(site.output, with_constant(expression, constant, function, action))
+
+
+def _check_shape(site: Site, expression: Expression, *constants: Array) -> None:
+    """Refuse constants that do not go with an activation's shape.
+
+    Raises:
+        UnsupportedError: one of them is larger.
+    """
+    shape = expression.shape
+    for one in constants:
+        if one.ndim > len(shape) or broadcast(site.label, shape, one.shape) != shape:
+            raise UnsupportedError(f"{site.label}: a constant of more elements than the activation")
