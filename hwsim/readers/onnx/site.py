@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
-from hwsim.network.operators.conv2d import Padding2d
 from hwsim.network.tensor import Shape
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
@@ -233,8 +232,3 @@ def _pair(sizes: tuple[int, ...]) -> Pair:
 def image_size(shape: Shape) -> Pair:
     """Return (height, width) of (batch, channels, [height,] width)."""
     return (1, shape[2]) if len(shape) == 3 else (shape[2], shape[3])
-
-
-def padding2d(window: PoolWindow) -> Padding2d:
-    """Return the window's padding as a convolution takes it."""
-    return window.padding
