@@ -7,35 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export.file_runs import FileRun
+from export.public_networks import ELEMENTS, of_a_file
 from shared_files import shared
 
 from hwsim.compilation import compile_workload, lowering_options
 from hwsim.config.load import load_arch
 from hwsim.errors import UnsupportedError
 from hwsim.export.qdq import qdq_file
-from hwsim.oracles.compare import random_inputs
 from hwsim.readers.read import read_workload
 from hwsim.readers.workload import Workload
 
-ELEMENTS = {
-    "ad01_int8": 6_936,
-    "catdog": 7_743,
-    "hello_world_int8": 102,
-    "kws_ref_model": 217_926,
-    "micro_speech_quantized": 23_784,
-    "pretrainedResnet_quant": 353_724,
-    "rnnoise_INT8": 15_147,
-    "trained_lstm_int8": 5_892,
-    "vww_96_int8": 779_148,
-}
+BEYOND_FLOAT32 = "resnet8_static_wi8_ai16"
 
 
-def of_a_file(name: str) -> FileRun:
-    workload = read_workload(shared("models", name))
-    return FileRun(workload, random_inputs(workload.network, 3, 0), settings=("array.activation_bits=16",))
-
-
-@pytest.mark.parametrize("name", ELEMENTS)
+@pytest.mark.parametrize("name", sorted({*ELEMENTS} - {BEYOND_FLOAT32}))
 def test_a_tflite_network_as_qdq_has_every_code_in_onnx_runtime(name: str) -> None:
     """Residual sums, depthwise convolutions, average pools, softmax, splits, concatenations, logistic, LSTM."""
     assert of_a_file(f"{name}.tflite").in_onnx_runtime() == (0, ELEMENTS[name])
@@ -111,8 +96,8 @@ def test_tables_of_an_lstm_are_stored_once() -> None:
 
 def test_sums_of_sixteen_bit_activations_beyond_float32_have_every_code_in_both_kinds_of_file() -> None:
     """Products of 16 by 8 bits, summed: parts of the activations are summed apart, and added as integers."""
-    run = of_a_file("resnet8_static_wi8_ai16.tflite")
-    assert run.in_onnx_runtime() == run.in_qonnx() == (0, 353_724)
+    run = of_a_file(f"{BEYOND_FLOAT32}.tflite")
+    assert run.in_onnx_runtime() == run.in_qonnx() == (0, ELEMENTS[BEYOND_FLOAT32])
 
 
 def test_operators_of_onnx_runtimes_own_have_no_form_as_qonnx() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from export.file_runs import FileRun
+from export.public_networks import ELEMENTS, of_a_file
 from exported import Exported, in_onnx_runtime
 from processor import in_order_of_x86
-from shared_files import shared
 
 from hwsim.config.load import load_arch
 from hwsim.errors import ConfigError
@@ -19,7 +19,6 @@ from hwsim.export.qdq import qdq_file
 from hwsim.export.qonnx import qonnx_file
 from hwsim.network.network import Network
 from hwsim.network.operator import LoweringOptions
-from hwsim.oracles.compare import random_inputs
 from hwsim.readers.read import read_workload
 from hwsim.samples import choose_samples
 from hwsim.simulate import integer_tensors, run
@@ -74,25 +73,13 @@ def read_back(path: Path, content: bytes, run: FileRun, constants: Sequence[str]
 
 
 WIDE = ("array.activation_bits=16", "array.guard_bits=16")
-ELEMENTS = {
-    "ad01_int8": 6_936,
-    "catdog": 7_743,
-    "hello_world_int8": 102,
-    "kws_ref_model": 217_926,
-    "micro_speech_quantized": 23_784,
-    "pretrainedResnet_quant": 353_724,
-    "resnet8_static_wi8_ai16": 353_724,
-    "rnnoise_INT8": 15_147,
-    "vww_96_int8": 779_148,
-}
+LSTM = "trained_lstm_int8"
 
 
-@pytest.mark.parametrize("name", ELEMENTS)
+@pytest.mark.parametrize("name", sorted({*ELEMENTS} - {LSTM}))
 def test_every_code_of_a_public_network_comes_back(tmp_path: Path, name: str) -> None:
     """Residual sums, pools, softmax, tables, 16-bit activations, from both kinds of file."""
-    workload = read_workload(shared("models", f"{name}.tflite"))
-    run = FileRun(workload, random_inputs(workload.network, 3, 0), settings=WIDE)
-    path = tmp_path / "model.onnx"
+    run, path = of_a_file(f"{name}.tflite", WIDE), tmp_path / "model.onnx"
     assert read_back(path, run.qdq(), run) == read_back(path, run.qonnx(), run) == (0, ELEMENTS[name])
 
 
@@ -104,8 +91,7 @@ def test_every_code_of_the_lstm_comes_back(tmp_path: Path) -> None:
 
 def test_every_code_of_a_public_lstm_comes_back(tmp_path: Path) -> None:
     """But for what its states before the first step give, which are constants."""
-    workload = read_workload(shared("models", "trained_lstm_int8.tflite"))
-    run, path = FileRun(workload, random_inputs(workload.network, 3, 0), settings=WIDE), tmp_path / "model.onnx"
+    run, path = of_a_file(f"{LSTM}.tflite", WIDE), tmp_path / "model.onnx"
     found = [read_back(path, content, run, ("16", "17")) for content in (run.qdq(), run.qonnx())]
     assert found == [(0, 5_772), (0, 5_772)]
 
