@@ -10,7 +10,8 @@ from hwsim.network.operators.matmul import MatmulOperator
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.quantization import Quantization
-from hwsim.readers.onnx.lazy import Reals, apply, has_grid, leaf
+from hwsim.readers.onnx.expressions import apply, has_grid, leaf
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.moves import rename
 from hwsim.readers.onnx.rescaled import bounds_of

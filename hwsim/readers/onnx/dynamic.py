@@ -14,8 +14,9 @@ from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx.casts import cast, unscaled
+from hwsim.readers.onnx.expressions import Expression
 from hwsim.readers.onnx.graph import Codes, Live
-from hwsim.readers.onnx.lazy import Expression, Product, Reals
+from hwsim.readers.onnx.lazy import Product, Reals
 from hwsim.readers.onnx.products import Weights, convolution, dense, stacked
 from hwsim.readers.onnx.site import Site
 

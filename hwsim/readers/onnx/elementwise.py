@@ -9,8 +9,9 @@ import numpy as np
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.onnxruntime import functions
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.expressions import apply, combine, with_constant
 from hwsim.readers.onnx.graph import broadcast
-from hwsim.readers.onnx.lazy import Reals, apply, combine, with_constant
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]

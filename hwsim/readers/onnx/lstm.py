@@ -13,8 +13,9 @@ from hwsim.network.operators.lstm_unroll import Lstm
 from hwsim.network.operators.moves import Reshape, Slice, Take
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.expressions import Expression
 from hwsim.readers.onnx.graph import Graph, Live, plain
-from hwsim.readers.onnx.lazy import Expression, Reals
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.expressions import Expression, with_constant
 from hwsim.readers.onnx.graph import broadcast
-from hwsim.readers.onnx.lazy import Expression, Reals, with_constant
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 

@@ -13,8 +13,9 @@ from hwsim.network.operators.moves import Concatenation, Pad, Reshape
 from hwsim.network.operators.qlinear import ClampCodes, MaxPoolCodes
 from hwsim.network.tensor import Shape
 from hwsim.numerics.quantization import Quantization
+from hwsim.readers.onnx.expressions import leaf
 from hwsim.readers.onnx.graph import Codes, Live, Order, channels_last, plain, same_grid
-from hwsim.readers.onnx.lazy import Reals, leaf
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.site import Site
 
 Builder = Callable[[Site, Reals], None]

@@ -14,8 +14,9 @@ from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import pooling
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.onnxruntime.pooling import PoolWindow
+from hwsim.readers.onnx.expressions import Expression, along
 from hwsim.readers.onnx.graph import channels_last
-from hwsim.readers.onnx.lazy import Expression, Reals, along
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.rows import in_order
 from hwsim.readers.onnx.site import Site, image_size
 

@@ -20,14 +20,9 @@ from hwsim.numerics.quantization import Quantization
 from hwsim.readers.onnx import elementwise, pools
 from hwsim.readers.onnx.casts import sums_as_reals
 from hwsim.readers.onnx.elementwise import bounds, pair, unary
+from hwsim.readers.onnx.expressions import Expression, has_grid, leaf
 from hwsim.readers.onnx.graph import Coded, Codes, Live
-from hwsim.readers.onnx.lazy import (
-    Expression,
-    Product,
-    Reals,
-    has_grid,
-    leaf,
-)
+from hwsim.readers.onnx.lazy import Product, Reals
 from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, product_scale, stacked
 from hwsim.readers.onnx.rescaled import folded, multiply, round_
 from hwsim.readers.onnx.rows import layer_normalization, log_softmax, softmax

@@ -18,8 +18,9 @@ from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.onnxruntime.float32 import Float32Array
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import RealRounding, round_real
+from hwsim.readers.onnx.expressions import apply, has_grid, leaf
 from hwsim.readers.onnx.graph import Coded, Codes, Live
-from hwsim.readers.onnx.lazy import Product, Reals, apply, has_grid, leaf
+from hwsim.readers.onnx.lazy import Product, Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.rescaled import folded
 from hwsim.readers.onnx.site import Site

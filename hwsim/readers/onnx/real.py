@@ -23,9 +23,10 @@ from hwsim.numerics.requantize import Activation
 from hwsim.readers.onnx import moves, qdq, real_float32
 from hwsim.readers.onnx.activation_products import stacked_product
 from hwsim.readers.onnx.elementwise import bounds
+from hwsim.readers.onnx.expressions import along, apply, leaf, with_constant
 from hwsim.readers.onnx.graph import Live, Order, channels_last, plain
 from hwsim.readers.onnx.gru import gru
-from hwsim.readers.onnx.lazy import Reals, along, apply, leaf, with_constant
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.lstm import lstm
 from hwsim.readers.onnx.masks import add_mask, where
 from hwsim.readers.onnx.model import Array

@@ -12,8 +12,9 @@ from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.operators.layer_norm import LayerNorm
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.expressions import Expression, along, leaf
 from hwsim.readers.onnx.graph import Live, Order, plain
-from hwsim.readers.onnx.lazy import Expression, Reals, along, leaf
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.rows import factors, rows
 from hwsim.readers.onnx.site import Site

@@ -12,8 +12,9 @@ from hwsim.network.operators.qlinear import softmax_work
 from hwsim.network.tensor import Shape
 from hwsim.numerics.onnxruntime import functions
 from hwsim.numerics.onnxruntime.float32 import Float32Array
+from hwsim.readers.onnx.expressions import Expression, along, leaf
 from hwsim.readers.onnx.graph import plain
-from hwsim.readers.onnx.lazy import Expression, Reals, along, leaf
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 

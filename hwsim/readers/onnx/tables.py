@@ -11,7 +11,8 @@ from hwsim.counts import Counts
 from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.numerics.lut import every_code
 from hwsim.numerics.onnxruntime.float32 import Float32Array, dequantize
-from hwsim.readers.onnx.lazy import Expression, Reals
+from hwsim.readers.onnx.expressions import Expression
+from hwsim.readers.onnx.lazy import Reals
 from hwsim.readers.onnx.model import Array
 from hwsim.readers.onnx.site import Site
 
