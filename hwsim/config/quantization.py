@@ -16,6 +16,8 @@ AnySpec = TypeVar("AnySpec", bound=Spec)
 Granularity = Literal["per_tensor", "per_channel", "per_group"]
 ScaleKind = Literal["free", "power_of_two"]
 
+DEFAULT_GROUP_SIZE = 32
+
 
 class WeightQuantizationSpec(Spec):
     """How real weights become integers of ``array.weight_bits``."""
@@ -26,7 +28,9 @@ class WeightQuantizationSpec(Spec):
         description="One scale for the whole tensor, one for each output channel, or one for each group of depth terms "
         "of each output channel, whose sums leave the array group by group and are rescaled on the vector unit",
     )
-    group_size: int = Field(default=32, ge=1, le=65536, description="Depth terms of a group, with per_group")
+    group_size: int = Field(
+        default=DEFAULT_GROUP_SIZE, ge=1, le=65536, description="Depth terms of a group, with per_group"
+    )
     signed: bool = Field(default=True, description="Whether the integers are signed")
     narrow_range: bool | None = Field(
         default=None,
@@ -152,10 +156,23 @@ class QuantizationSpec(Spec):
     )
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield what is wrong with calibrator and repairs."""
+        """Yield what is wrong with calibrator and repairs, and sizes of groups where there are no groups."""
         yield from part_conflicts(CALIBRATORS, ("calibrator",), self.calibrator)
         for index, repair in enumerate(self.repairs):
             yield from part_conflicts(REPAIRS, ("repairs", index), repair)
+        yield from self._group_conflicts()
+
+    def _group_conflicts(self) -> Iterator[Conflict]:
+        """Yield each ``group_size`` that nothing reads; the default beside another granularity says nothing."""
+        grouped = {layer for layer in self.layers if self.weights_of(layer).granularity == "per_group"}
+        general = self.weights.granularity
+        if self.weights.group_size != DEFAULT_GROUP_SIZE and general != "per_group" and not grouped:
+            yield _groupless(("weights",), self.weights.group_size, general)
+        for layer, own in self.layers.items():
+            if own.weights.group_size is not None and layer not in grouped:
+                yield _groupless(
+                    ("layers", layer, "weights"), own.weights.group_size, self.weights_of(layer).granularity
+                )
 
     @property
     def largest_codebook(self) -> int:
@@ -180,6 +197,11 @@ class QuantizationSpec(Spec):
         """Return what finds the ranges of the activations that a layer reads."""
         own = self.of_layer(layer).activations.calibrator
         return self.calibrator if own is None else own
+
+
+def _groupless(weights: tuple[str, ...], group_size: int, granularity: Granularity) -> Conflict:
+    text = f"{group_size} needs granularity per_group, not {granularity}"
+    return Conflict((*weights, "group_size"), text, others=((*weights, "granularity"),))
 
 
 def _merged(general: AnySpec, own: dict[str, Any]) -> AnySpec:

@@ -50,6 +50,14 @@ def test_a_calibrator_is_a_name_or_a_mapping_with_options(chip: Write) -> None:
             "group_size, signed, narrow_range, scale, calibrator, codebook_entries; did you mean 'symmetric'?",
         ),
         (
+            "{weights: {group_size: 16}}",
+            "2:38: quantization.weights.group_size: 16 needs granularity per_group, not per_channel",
+        ),
+        (
+            "{weights: {granularity: per_group}, layers: {fc: {weights: {granularity: per_tensor, group_size: 16}}}}",
+            "2:112: quantization.layers.fc.weights.group_size: 16 needs granularity per_group, not per_tensor",
+        ),
+        (
             "{layers: {conv1: {weights: {calibrator: mean}}}}",
             "2:55: quantization.layers.conv1.weights.calibrator: unknown calibrator 'mean'; allowed: kl, min_max, "
             "moving_average, mse, percentile",
@@ -58,6 +66,18 @@ def test_a_calibrator_is_a_name_or_a_mapping_with_options(chip: Write) -> None:
 )
 def test_what_is_wrong_is_said_at_its_place(chip: Write, line: str, problem: str) -> None:
     assert problems_of(load_arch, chip(f"{HEAD}{line}\n")) == [f"chip.yaml:{problem}"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{weights: {granularity: per_channel, group_size: 32}}",  # the default, as the template writes it
+        "{weights: {group_size: 16}, layers: {conv1: {weights: {granularity: per_group}}}}",
+        "{weights: {granularity: per_group}, layers: {conv1: {weights: {group_size: 16}}}}",
+    ],
+)
+def test_a_size_of_groups_may_stand_where_a_layer_has_groups_and_the_default_anywhere(chip: Write, line: str) -> None:
+    load_arch(chip(f"{HEAD}{line}\n"))
 
 
 @pytest.mark.parametrize("bits", [1, 17])
