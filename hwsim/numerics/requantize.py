@@ -27,7 +27,7 @@ from hwsim.numerics.fixed_point import (
 from hwsim.numerics.formats import IntArray, IntFormat
 from hwsim.numerics.quantization import Quantization
 from hwsim.numerics.rounding import FloatArray, RealRounding, round_real
-from hwsim.numerics.wide import ShiftRounding, multiply_shift
+from hwsim.numerics.wide import ShiftRounding, check_shift, multiply_shift
 
 Rounding = Literal["single", "double", "floor", "half_even"]
 Activation = Literal["none", "relu", "relu6"]
@@ -92,12 +92,14 @@ class FixedPoint(Scheme):
         """Quantize M to ``options.multiplier_bits``.
 
         Raises:
-            ConfigError: ``double`` with other than 31 multiplier bits.
+            ConfigError: ``double`` with other than 31 multiplier bits, or an M that no shift of the unit reaches.
         """
         if options.rounding == "double" and options.multiplier_bits != 31:
             raise ConfigError(f"double rounding with {options.multiplier_bits} multiplier bits; allowed: 31")
-        real = input_scale * weight_scale / output_scale
-        return cls(quantize_multiplier(real, options.multiplier_bits), options.rounding)
+        multiplier = quantize_multiplier(input_scale * weight_scale / output_scale, options.multiplier_bits)
+        if options.rounding != "double":
+            check_shift(multiplier.shift + multiplier.bits)
+        return cls(multiplier, options.rounding)
 
     def scale(self, accumulators: IntArray) -> IntArray:
         """Multiply, shift and round.
@@ -137,9 +139,14 @@ class PowerOfTwo(Scheme):
     def build(
         cls, input_scale: float, weight_scale: FloatArray, output_scale: float, options: RequantizerOptions
     ) -> PowerOfTwo:
-        """Round ``log2 M`` to the nearest integer."""
+        """Round ``log2 M`` to the nearest integer.
+
+        Raises:
+            ConfigError: an M that no shift of the unit reaches.
+        """
         mantissa, exponent = np.frexp(input_scale * weight_scale / output_scale)
         shift = np.where(mantissa >= math.sqrt(0.5), -exponent, 1 - exponent).astype(np.int64)
+        check_shift(shift)
         return cls(shift, _SHIFT_ROUNDING[options.rounding])
 
     def scale(self, accumulators: IntArray) -> IntArray:

@@ -13,6 +13,7 @@ ShiftRounding = Literal["half_up", "half_even", "half_away", "floor"]
 
 # Results are exact inside +-2**61 and saturate there: far beyond every output format (32 bits).
 RESULT_LIMIT = 1 << 61
+LEAST_SHIFT, LARGEST_SHIFT = -31, 94
 _LOW_MASK = np.int64(0xFFFFFFFF)
 
 
@@ -27,13 +28,23 @@ def multiply_shift(values: IntArray, multiplier: IntArray, shift: IntArray, roun
     """
     if multiplier.size and (int(multiplier.min()) < 0 or int(multiplier.max()) >= 1 << 32):
         raise ConfigError("multiplier outside 0 to 2**32 - 1")
-    if shift.size and (int(shift.min()) < -31 or int(shift.max()) > 94):
-        raise ConfigError("right shift outside -31 to 94")
+    check_shift(shift)
     if _fits_int64(values, multiplier, shift):
         result = shift_right(values * multiplier, shift, rounding)
     else:
         result = _wide_multiply_shift(values, multiplier, shift, rounding)
     return np.clip(result, np.int64(-RESULT_LIMIT), np.int64(RESULT_LIMIT))
+
+
+def check_shift(shift: IntArray) -> None:
+    """Refuse right shifts that the requantizer does not have.
+
+    Raises:
+        ConfigError: one of them, and what is allowed.
+    """
+    outside = shift[(shift < LEAST_SHIFT) | (shift > LARGEST_SHIFT)]
+    if outside.size:
+        raise ConfigError(f"right shift of {outside[0]}; allowed: {LEAST_SHIFT} to {LARGEST_SHIFT}")
 
 
 def shift_right(values: IntArray, shift: IntArray, rounding: ShiftRounding) -> IntArray:

@@ -13,6 +13,7 @@ from hwsim.numerics.fixed_point import Multiplier
 from hwsim.numerics.formats import IntArray
 from hwsim.numerics.lut import FRACTION_BITS, Lut, LutOptions
 from hwsim.numerics.requantize import FixedPoint, PowerOfTwo, Requantizer, RequantizerOptions
+from hwsim.numerics.wide import check_shift
 
 CODE_CYCLES = 4  # from a sum that leaves the array to its requantized code
 TABLE_CYCLES = 3  # from there to the table's code
@@ -129,8 +130,7 @@ def build_lanes(requantizer: Requantizer, lut: Lut | None, bias: IntArray, chann
         shift, constants, bits = scheme.shift, np.ones_like(scheme.shift), 1
     else:
         raise ConfigError(f"no RTL of {type(scheme).__name__}; allowed: fixed_point, power_of_two")
-    if int(shift.min()) < -31 or int(shift.max()) > 94:
-        raise ConfigError("right shift outside -31 to 94")
+    check_shift(shift)
     if lut is not None:
         _check_table(lut)
     return Lanes(

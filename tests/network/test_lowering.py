@@ -18,6 +18,7 @@ from hwsim.network.tensor import Tensor
 from hwsim.numerics.formats import IntFormat
 from hwsim.numerics.lut import LutOptions
 from hwsim.numerics.quantization import Quantization
+from hwsim.numerics.requantize import RequantizerOptions
 
 INT8 = IntFormat(8)
 
@@ -143,3 +144,22 @@ def test_matmul_steps_report_the_sizes_of_one_group() -> None:
     step = DENSE.lower(dense_tensors(grid(0.1)), LoweringOptions())
     assert isinstance(step, MatmulStep)
     assert (step.groups, step.shape.out_rows, step.shape.depth, step.shape.out_cols) == (1, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "scale", "problem"),
+    [
+        ("power_of_two", 1e-30, "right shift of 101; allowed: -31 to 94"),  # 0.5e-30 is about 2**-100.7
+        ("power_of_two", 1e10, "right shift of -32; allowed: -31 to 94"),  # 0.5e10 is about 2**32.2
+        ("fixed_point", 1e19, "right shift of -32; allowed: -31 to 94"),  # 0.5e19 is 0.54 * 2**63: 31 bits leave 2**32
+        ("fixed_point", 1e-320, "requantization multiplier 0.0; allowed: positive and finite"),
+    ],
+)
+def test_scales_that_no_shift_reaches_are_refused_with_their_layer(scheme: str, scale: float, problem: str) -> None:
+    tensors = dense_tensors(grid(scale))
+    if scale == 1e-320:
+        tensors["y"] = Tensor("y", (1,), quantization=grid(1e10))
+    options = LoweringOptions(requantizer=RequantizerOptions(scheme))
+    with pytest.raises(ConfigError) as refused:
+        DENSE.lower(tensors, options)
+    assert str(refused.value) == f"layer fc: requantizer: {problem}"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hwsim import registry
-from hwsim.errors import UnsupportedError
+from hwsim.errors import ConfigError, UnsupportedError
 from hwsim.network.float_sums import FloatKernel, FloatSums, Range
 from hwsim.network.gather import Gather, as_gather
 from hwsim.network.operator import LoweringOptions, Operator, quantization_of
@@ -186,9 +186,21 @@ class MatmulOperator(Operator):
     def _requantizer(
         self, inputs: Quantization, weights: Quantization, output: Quantization, options: LoweringOptions
     ) -> Requantizer:
-        """Build the requantizer that the machine has, or the one of a profile; none where the output holds sums."""
+        """Build the requantizer that the machine has, or the one of a profile; none where the output holds sums.
+
+        Raises:
+            ConfigError: scales whose quotient the unit has no constants for.
+        """
         if output.format.bits == SUM_BITS:
             return Requantizer(RawSums(), 0, output.format.min, output.format.max)
+        try:
+            return self._rescaling(inputs, weights, output, options)
+        except ConfigError as error:
+            raise ConfigError(f"layer {self.name}: requantizer: {error}") from None
+
+    def _rescaling(
+        self, inputs: Quantization, weights: Quantization, output: Quantization, options: LoweringOptions
+    ) -> Requantizer:
         scales = float(inputs.scale), weights.scale
         if options.profile is None:
             return build_requantizer(*scales, output, _generic(self.name, self.activation), options.requantizer)
