@@ -22,7 +22,6 @@ from hwsim.readers.onnx.site import Site
 GATES = 4
 INPUT, OUTPUT, FORGET, CELL = range(GATES)  # the file's order
 ORDER = (INPUT, FORGET, CELL, OUTPUT)  # hwsim's
-STANDARD = ("Sigmoid", "Tanh", "Tanh")
 
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
