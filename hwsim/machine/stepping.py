@@ -114,7 +114,7 @@ class FoldQueue:
         self._take = take
         self._waiting = _Batch()
         self._running: deque[_Batch] = deque()
-        self._pool = ThreadPoolExecutor(engine.threads) if engine.threads else None
+        self._pool: ThreadPoolExecutor | None = None
         self._has_one_shape = params.dataflow is Dataflow.OUTPUT_STATIONARY
         self._per_pe = np.zeros((params.rows + 1, params.cols), np.int64)
         self._counts = Counts()
@@ -139,7 +139,7 @@ class FoldQueue:
         self._go_on(work)
         self._waiting.add(work, self._pe_cycles(work))
         ends = self._waiting.is_full(1) and work.fold.last_in_chain
-        if self._pool is None or ends or self._waiting.is_full(LONGEST_BATCH):
+        if not self._engine.threads or ends or self._waiting.is_full(LONGEST_BATCH):
             self._start()
 
     def then(self, action: Action) -> None:
@@ -151,10 +151,13 @@ class FoldQueue:
             last.actions[-1].append(action)
 
     def settle(self) -> None:
-        """Return when all folds are through."""
+        """Return when all folds are through, and the threads have ended."""
         self._start()
         while self._running:
             self._finish()
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
     def _go_on(self, work: FoldWork) -> None:
         """Find the batch whose sums a fold goes on with; those that have been taken are in its accumulators."""
@@ -177,9 +180,10 @@ class FoldQueue:
         if not batch.works:
             return
         self._running.append(batch)
-        if self._pool is None:
+        if not self._engine.threads:
             self._finish()
             return
+        self._pool = self._pool or ThreadPoolExecutor(self._engine.threads)
         batch.future = self._pool.submit(self._run, batch)
         while len(self._running) > BATCHES_PER_THREAD * self._engine.threads:
             self._finish()

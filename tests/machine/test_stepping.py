@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -101,6 +102,25 @@ def test_chains_that_take_turns_go_on_with_their_sums(
     assert np.array_equal(sums, alone)
     assert events == expected_events != []
     assert queue.per_pe.sum() == len(events)
+
+
+def test_threads_end_with_the_folds() -> None:
+    before = threading.active_count()
+    queue = FoldQueue(SteppedEngine(2), PARAMS, TIMING, 0, lambda *_: None)
+    for number in range(FOLDS):
+        queue.add(work(number))
+    assert threading.active_count() > before
+    queue.settle()
+    assert threading.active_count() == before
+
+
+def test_folds_may_follow_a_pause() -> None:
+    taken: list[int] = []
+    queue = FoldQueue(SteppedEngine(2), PARAMS, TIMING, 0, lambda _, sums, __: taken.append(int(sums[0, 0])))
+    for number in (1, 2):
+        queue.add(work(number))
+        queue.settle()
+    assert taken == [3, 6]
 
 
 def test_what_follows_nothing_happens_at_once() -> None:
