@@ -25,7 +25,10 @@ class FileInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileNode:
-    """A node of the graph; an input called "" is one that is left out."""
+    """A node of the graph; an input called "" is one that is left out.
+
+    ``sums_integers`` says of a product that it stands for several whose sums are integers; no node of a file does.
+    """
 
     index: int
     kind: str
@@ -33,6 +36,7 @@ class FileNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
+    sums_integers: bool = False
 
     @property
     def label(self) -> str:

@@ -27,7 +27,6 @@ from hwsim.readers.onnx.products import Bias, Weights, convolution, dense, produ
 from hwsim.readers.onnx.rescaled import folded, multiply, round_
 from hwsim.readers.onnx.rows import layer_normalization, log_softmax, softmax
 from hwsim.readers.onnx.site import Site
-from hwsim.readers.onnx.whole_sums import EXACT
 from hwsim.readers.onnx.words import clipped_word, holds
 
 Builder = Callable[[Site, Reals], None]
@@ -128,7 +127,7 @@ def conv(site: Site, reals: Reals) -> None:
     """Inputs: x, w, bias."""
     source, weights = _operand(site, reals), _coded(site, 1, 0)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
-    product = replace(convolution(site, source, weights, bias), is_exact=EXACT in site.node.attributes)
+    product = replace(convolution(site, source, weights, bias), is_exact=site.node.sums_integers)
     reals.put(site.output, product.with_real_bias(site.array(2)) if site.has(2) else product)
 
 
@@ -136,11 +135,11 @@ def matmul(site: Site, reals: Reals) -> None:
     """Inputs: a, b, of which b may be another activation."""
     if not site.is_constant(1):
         product = stacked(site, _operand(site, reals), _operand(site, reals, 1))
-        reals.put(site.output, replace(product, is_exact=EXACT in site.node.attributes))
+        reals.put(site.output, replace(product, is_exact=site.node.sums_integers))
         return
     source, weights = _operand(site, reals), _coded(site, 1, 1)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
-    reals.put(site.output, replace(dense(site, source, weights, bias), is_exact=EXACT in site.node.attributes))
+    reals.put(site.output, replace(dense(site, source, weights, bias), is_exact=site.node.sums_integers))
 
 
 def gemm(site: Site, reals: Reals) -> None:
@@ -155,7 +154,7 @@ def gemm(site: Site, reals: Reals) -> None:
         weights = Weights(weights.codes.T, swapped, 1)
     bias = _bias(site, product_scale(site, source, weights.grid), site.input(2)) if site.has(2) else None
     product = dense(site, source, weights, bias, is_transposed=is_transposed)
-    product = replace(product, is_exact=EXACT in site.node.attributes)
+    product = replace(product, is_exact=site.node.sums_integers)
     reals.put(site.output, product.with_real_bias(site.array(2), is_first=True) if site.has(2) else product)
 
 

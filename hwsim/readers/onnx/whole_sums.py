@@ -13,8 +13,6 @@ import numpy as np
 from hwsim.readers.onnx.model import FileModel, FileNode
 
 FLOAT, INT32 = 1, 6  # of the attribute of Cast
-EXACT = "exact sums"
-"""The attribute of a product that stands for several, whose sums are integers; no file has it."""
 MOST_NODES = 64  # of a group
 LARGEST_FACTOR = 2.0**31
 PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -50,8 +48,8 @@ class _Group:
     def whole(self, last: FileNode) -> FileNode:
         """Return the product that takes the group's place."""
         first = self.parts[0][1]
-        inputs, attributes = (self.source, first.inputs[1], *self.biases), {**first.attributes, EXACT: 1}
-        return replace(first, inputs=inputs, outputs=last.outputs, index=last.index, attributes=attributes)
+        inputs = (self.source, first.inputs[1], *self.biases)
+        return replace(first, inputs=inputs, outputs=last.outputs, index=last.index, sums_integers=True)
 
 
 class _Graph:
