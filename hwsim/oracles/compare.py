@@ -53,14 +53,14 @@ def compare_with_oracle(spec: ArchSpec, path: Path, chosen: Samples, oracle: str
     for first, part in _chunks(chosen):
         theirs = _asked(oracle, path, part)
         for tensor, ours in integer_tensors(spec, part).items():
-            if tensor in part.inputs and tensor not in numbers:
-                continue  # what was given is what is there
-            if numbers.get(tensor, -1) not in theirs:
+            if tensor not in numbers:
+                continue  # what was given, or what reading makes of several nodes: no node of the file writes it
+            if numbers[tensor] not in theirs:
                 hidden[names[tensor]] = None
                 continue
             _compare(names[tensor], ours, theirs[numbers[tensor]], oracle, first)
             compared[tensor] = compared.get(tensor, 0) + ours.size
-    unseen = [names[name] for name in chosen.workload.network.outputs if name not in compared]
+    unseen = [names.get(name, f"'{name}'") for name in chosen.workload.network.outputs if name not in compared]
     if unseen:
         raise ConfigError(f"{path}: {oracle} does not show the outputs {', '.join(unseen)}: nothing is proved")
     return OracleAgreement(oracle, chosen.count, len(compared), sum(compared.values()), tuple(hidden))
