@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hwsim.readers.onnx.model import FileModel, FileNode
+from hwsim.readers.onnx.reads import Reads
 
 FLOAT, INT32 = 1, 6  # of the attribute of Cast
 MOST_NODES = 64  # of a group
@@ -53,15 +54,10 @@ class _Group:
 
 
 class _Graph:
-    """Who writes and who reads each tensor of a model."""
+    """The model in which groups are looked for."""
 
     def __init__(self, model: FileModel) -> None:
-        self._constants = model.constants
-        self._writers = {name: node for node in model.nodes for name in node.outputs if not node.domain}
-        self._readers: dict[str, set[int]] = {one.name: {-1} for one in model.outputs}
-        for node in model.nodes:
-            for name in node.inputs:
-                self._readers.setdefault(name, set()).add(node.index)
+        self._constants, self._reads = model.constants, Reads(model)
 
     def group(self, last: FileNode) -> _Group | None:
         """Return the group that ends in a node."""
@@ -71,16 +67,16 @@ class _Graph:
         found.parts.sort(key=lambda part: part[0])
         if not self._join_parts(found) or not all(self._is_bias(name, found.parts[0][1].kind) for name in found.biases):
             return None
-        inside = {node.index for node in found.nodes}
-        outside = [self._readers.get(name, set()) - inside for node in found.nodes for name in node.outputs]
-        return found if set().union(*outside) == {last.index} else None
+        inside = {last.index, *(node.index for node in found.nodes)}
+        inner = (name for node in found.nodes for name in node.outputs)
+        return found if all(self._reads.is_private(name, inside) for name in inner) else None
 
     def _add_terms(self, name: str, factor: int, group: _Group) -> bool:
         """Add what a sum is made of; return False where it is made of something else."""
         if name in self._constants:
             group.biases.append(name)
             return True
-        node = self._writers.get(name)
+        node = self._reads.writer(name)
         if node is None or not node.inputs or len(group.nodes) > MOST_NODES:
             return False
         group.nodes.append(node)
@@ -89,7 +85,7 @@ class _Graph:
         if node.kind == "Mul" and factor == 1:
             power = self._number(node, "Mul") or 0.0
             return 1 < power < LARGEST_FACTOR and self._add_terms(node.inputs[0], int(power), group)
-        product = self._writers.get(node.inputs[0])
+        product = self._reads.writer(node.inputs[0])
         if not _is_cast(node, INT32) or product is None or product.kind not in PRODUCTS or len(product.inputs) != 2:
             return False
         group.nodes.append(product)
@@ -102,13 +98,13 @@ class _Graph:
         sources = [product.inputs[0] for _, product in group.parts]
         rest = group.source = sources[0]
         for place, low in enumerate(sources[:-1]):
-            size, cut = factors[place + 1] // factors[place], self._writers.get(low)
+            size, cut = factors[place + 1] // factors[place], self._reads.writer(low)
             if cut is None or cut.kind != "Sub" or len(cut.inputs) != 2:
                 return False
-            back = self._writers.get(cut.inputs[1])
-            high = None if back is None or not back.inputs else self._writers.get(back.inputs[0])
+            back = self._reads.writer(cut.inputs[1])
+            high = None if back is None or not back.inputs else self._reads.writer(back.inputs[0])
             is_floor = high is not None and high.kind == "Floor" and len(high.inputs) == 1
-            quotient = None if high is None or not is_floor else self._writers.get(high.inputs[0])
+            quotient = None if high is None or not is_floor else self._reads.writer(high.inputs[0])
             if back is None or high is None or quotient is None:
                 return False
             if self._number(back, "Mul") != size or self._number(quotient, "Mul") != 1 / size:
