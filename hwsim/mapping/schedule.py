@@ -268,7 +268,8 @@ class _Run:
     def _load(self, number: int) -> float:
         """Bring slices in the order of asking until a tile has its own; return when these are there."""
         while any(loader.needs(number) for loader in self._loaders):
-            self._load_next(float("inf"))
+            if not self._load_next(float("inf")):
+                raise RuntimeError(f"tile {number} waits for a slot that no tile before it frees")
         return max(loader.arrived(number) for loader in self._loaders)
 
     def _load_next(self, before: float) -> bool:

@@ -77,9 +77,9 @@ def test_the_classifier_of_digits_stays_on_one_core_where_that_is_faster(cores: 
     assert auto <= 1.01 * alone
 
 
-@pytest.mark.parametrize("workload", ["digits_mlp", "digits_cnn", "digits_lstm"])
-def test_no_network_of_digits_is_slower_on_several_cores(workload: str) -> None:
-    """Alone on one core, or by samples: nothing that layers pass on goes through DRAM."""
+@pytest.mark.parametrize(("workload", "most"), [("digits_mlp", 1.01), ("digits_cnn", 0.6), ("digits_lstm", 0.7)])
+def test_no_network_of_digits_is_slower_on_several_cores(workload: str, most: float) -> None:
+    """Alone on one core, or by samples: nothing that layers pass on goes through DRAM; four cores share sixteen."""
     read = read_workload(workload)
 
     def total(cores: int, batch: int) -> int:
@@ -89,4 +89,4 @@ def test_no_network_of_digits_is_slower_on_several_cores(workload: str) -> None:
     for batch in (1, 16):
         alone = total(1, batch)
         assert max(total(2, batch), total(4, batch)) <= 1.01 * alone
-    assert workload == "digits_mlp" or total(4, 16) < 0.7 * alone
+    assert total(4, 16) < most * alone
