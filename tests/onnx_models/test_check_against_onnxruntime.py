@@ -105,3 +105,19 @@ def test_tensors_that_no_node_of_the_file_writes_are_not_asked_for(tmp_path: Pat
     written = {name for node in onnx.load(path).graph.node for name in node.output}
     assert set(integer_tensors(spec, chosen)) - written, "this file makes no such tensor"
     assert (found.tensors > 30, found.not_compared) == (True, ())
+
+
+def test_a_file_may_name_its_tensors_as_reading_names_its_own(tmp_path: Path) -> None:
+    """Codes that are read by another grid than they were written by have a second name, unless the file has it."""
+    file, random = ModelBuilder(), np.random.default_rng(0)
+    file.input("image", np.uint8, ["batch", 4, 6, 6])
+    written, read = file.grid(0.04, 12, np.uint8), file.grid(0.05, 90, np.uint8)
+    weights = [file.constant(random_codes(random, np.int8, (4, 4, 3, 3), 63), np.int8), *file.grid(0.01, 0, np.int8)]
+    file.node("QLinearConv", ["image", *written, *weights, *written], "a")
+    file.node("QLinearConv", ["a", *read, *weights, *written], "a (1)")
+    file.dequantize("a (1)", written)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(file.build({"a (1).real": np.float32}))
+    spec = load_arch("edge16", ["requantizer.rounding_profile=onnxruntime"])
+    chosen = choose_samples(read_workload(path), inputs=random_codes(random, np.uint8, (5, 4, 6, 6)))
+    assert compare.compare_with_oracle(spec, path, chosen, "onnxruntime").elements == 5 * 4 * (4 * 4 + 2 * 2 * 2)

@@ -88,11 +88,18 @@ class Graph:
     run_time: dict[str, Live] = field(default_factory=dict)
     made: int = 0
     holds_codes: bool = True
+    _written: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the names that the file gives tensors itself."""
+        self._written = frozenset(name for node in self.model.nodes for name in node.outputs)
 
     def internal_name(self, base: str) -> str:
-        """Return a new name for a tensor that the file does not have."""
+        """Return a new name for a tensor that the file does not have: a file's own may end in a number as well."""
         self.made += 1
-        return f"{base} ({self.made})"
+        while (name := f"{base} ({self.made})") in self._written:
+            self.made += 1
+        return name
 
     def add_constant(self, name: str, values: Array, grid: Quantization) -> str:
         """Enter a constant of integers in the layout of its operator and return its name."""
