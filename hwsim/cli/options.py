@@ -21,7 +21,7 @@ Inputs = Annotated[
 ]
 Calibration = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy; else the workload's."),
+    typer.Option(metavar="FILE", help="Samples to quantize a network of reals by, .npy or .npz; else the workload's."),
 ]
 Labels = Annotated[Path | None, typer.Option(metavar="FILE", help="Class numbers of --inputs, .npy.")]
 Samples = Annotated[int | None, typer.Option(metavar="N", help="Run the first N samples only.")]

@@ -58,7 +58,8 @@ class SampledWorkload(Spec):
     )
     labels: Name | None = Field(default=None, description="Class numbers of the inputs, .npy: a file, likewise")
     calibration: Name | None = Field(
-        default=None, description="Samples to quantize a network of reals by, .npy: a file, likewise; null: its own"
+        default=None,
+        description="Samples to quantize a network of reals by, .npy or .npz: a file, likewise; null: its own",
     )
 
     def conflicts(self) -> Iterator[Conflict]:
