@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from export.exported_networks import ELEMENTS, of_a_file
 from export.file_runs import FileRun
-from export.public_networks import ELEMENTS, of_a_file
 from shared_files import shared
 
 from hwsim.compilation import compile_workload, lowering_options

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from export.exported_networks import ELEMENTS, of_a_file
 from export.file_runs import FileRun
-from export.public_networks import ELEMENTS, of_a_file
 from exported import Exported, in_onnx_runtime
 from processor import in_order_of_x86
 
